@@ -1,0 +1,32 @@
+"""Longspan: train, explain and serve LSTM networks and their family on the computer you have.
+
+Names are loaded when first used, so that ``import longspan`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from longspan.tasks import load as load
+    from longspan.tasks.forecast import Forecaster as Forecaster
+
+__version__ = "0.1.0"
+
+_LAZY = {"Forecaster": "longspan.tasks.forecast", "load": "longspan.tasks"}
+_SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
+
+__all__ = ["Forecaster", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"longspan.{name}")
+    raise AttributeError(f"module 'longspan' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_SUBPACKAGES])
