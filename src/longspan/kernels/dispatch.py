@@ -1,0 +1,111 @@
+"""Which implementation runs a call: the fastest that can, unless one is forced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import nn
+
+from longspan.cells import ScanResult
+from longspan.errors import InputError, unknown_name
+from longspan.kernels.call import Call, Implementation
+from longspan.kernels.reference import Reference
+from longspan.kernels.vendor import Vendor
+
+#: Fastest first; the last runs everything.
+IMPLEMENTATIONS: dict[str, Implementation] = {"vendor": Vendor(), "reference": Reference()}
+
+_trace: ContextVar[list[str] | None] = ContextVar("longspan_trace", default=None)
+_forced: ContextVar[str | None] = ContextVar("longspan_kernel", default=None)
+
+
+@contextmanager
+def force(name: str) -> Iterator[None]:
+    """Run everything inside by one implementation; a call that it cannot run is an error.
+
+    The environment variable ``LONGSPAN_KERNEL`` does the same for a whole process.
+
+    Args:
+        name: A key of `IMPLEMENTATIONS`.
+
+    Raises:
+        InputError: If there is no such implementation.
+    """
+    _check(name)
+    token = _forced.set(name)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def choose(call: Call) -> tuple[str, dict[str, str]]:
+    """Return the implementation for a call, and why each faster one declined.
+
+    Raises:
+        InputError: If an implementation is forced that does not exist or cannot run the call.
+    """
+    forced = _forced.get() or os.environ.get("LONGSPAN_KERNEL")
+    if forced:
+        _check(forced)
+        reason = IMPLEMENTATIONS[forced].why_not(call)
+        if reason:
+            raise InputError(
+                f"The {forced!r} kernel is forced, but {reason}. Do not force it, or use "
+                "'reference', which runs everything."
+            )
+        return forced, {}
+    declined: dict[str, str] = {}
+    for name, implementation in IMPLEMENTATIONS.items():
+        reason = implementation.why_not(call)
+        if reason is None:
+            return name, declined
+        declined[name] = reason
+    raise AssertionError("the reference runs everything")
+
+
+def run(call: Call) -> ScanResult:
+    """Run one layer in one direction by the implementation that `choose` names."""
+    name, declined = choose(call)
+    trace = _trace.get()
+    if trace is not None:
+        reasons = "; ".join(f"not {other}: {reason}" for other, reason in declined.items())
+        trace.append(f"{call.label}: {name}" + (f" ({reasons})" if reasons else ""))
+    return IMPLEMENTATIONS[name].run(call)
+
+
+def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
+    """Return one line for each recurrent layer: what runs it, and why nothing faster does.
+
+    The module is run once, without gradients.
+
+    >>> import torch, longspan
+    >>> lstm = longspan.nn.LSTM(3, 5)
+    >>> print(explain(lstm, torch.zeros(7, 2, 3)))
+    layer 0: vendor
+    >>> print(explain(lstm, torch.zeros(7, 2, 3), lengths=[7, 4]))
+    layer 0: reference (not vendor: the batch is ragged)
+
+    Args:
+        module: A ``longspan.nn`` layer, or any module that holds some.
+        args: What the module is called with.
+        kwargs: What the module is called with.
+    """
+    lines: list[str] = []
+    token = _trace.set(lines)
+    try:
+        with torch.no_grad():
+            module(*args, **kwargs)
+    finally:
+        _trace.reset(token)
+    return "\n".join(lines)
+
+
+def _check(name: str) -> None:
+    if name not in IMPLEMENTATIONS:
+        raise InputError(unknown_name("kernel", name, IMPLEMENTATIONS))
