@@ -91,7 +91,7 @@ def restore(
         given = _repack(batch.packed, output)
     if batch.unbatched:
         state = tuple(s[:, 0] for s in state)
-    final = state if len(state) > 1 else state[0]
+    final = state if len(layer.cell.states) > 1 else state[0]
     if gates is None:
         return given, final
     return given, final, [{name: as_given(v) for name, v in each.items()} for each in gates]

@@ -153,7 +153,7 @@ class Recurrent(nn.Module):
                 outputs.append(result.output)
                 final.append(result.state)
                 gates.append(result.gates)
-            x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+            x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
         stacked = tuple(torch.stack(s) for s in zip(*final, strict=True))
         return restore(self, batch, x, stacked, gates if return_gates else None)
 
@@ -262,7 +262,7 @@ class Recurrent(nn.Module):
         return Noise(
             hidden=mask(self.recurrent_dropout, shape[1], sizes[0]),
             update=mask(self.update_dropout, *shape, self.hidden_size),
-            zoneout_c=zone(zone_c, sizes[1]) if len(sizes) > 1 else None,
+            zoneout_c=zone(zone_c, self.hidden_size) if "c" in self.cell.states else None,
             zoneout_h=zone(zone_h, sizes[0]),
         )
 
