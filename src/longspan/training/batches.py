@@ -1,0 +1,142 @@
+"""Where batches come from: sources that can start anywhere, so that a run can resume exactly.
+
+A source depends on (seed, epoch, position) alone and keeps no state of its own. Every process
+asks for its share of each global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from longspan.errors import InputError
+
+
+class Share(NamedTuple):
+    """One process's part of a global batch.
+
+    Attributes:
+        batch: What the loss function gets.
+        counts: False for a stand-in: the process has nothing to add, but must take part in the
+            exchange of gradients; its loss is multiplied by zero.
+    """
+
+    batch: Any
+    counts: bool = True
+
+
+class Batches(Protocol):
+    """A source of batches."""
+
+    def __len__(self) -> int:
+        """Return the number of global batches in an epoch."""
+        ...
+
+    def epoch(self, epoch: int, start: int, rank: int, world_size: int) -> Iterator[Share]:
+        """Yield this process's share of every global batch of an epoch, from number `start` on."""
+        ...
+
+
+class ShuffledBatches:
+    """Examples in a new random order each epoch, gathered by their indices.
+
+    Args:
+        size: Number of examples.
+        batch_size: Examples in a global batch, over all processes.
+        gather: Turns indices, int64 (n,), into a batch.
+        seed: Of the order.
+        max_batches: Batches in an epoch at most; an epoch is then a random part of the examples.
+        shuffle: False keeps the order, as for validation.
+
+    Raises:
+        InputError: If there are no examples.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        gather: Callable[[Tensor], Any],
+        *,
+        seed: int = 0,
+        max_batches: int | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        if size < 1 or batch_size < 1:
+            raise InputError(
+                f"There must be at least one example and one a batch, got {size} examples and "
+                f"batch_size {batch_size}."
+            )
+        self.size, self.batch_size, self.gather = size, batch_size, gather
+        self.seed, self.shuffle = seed, shuffle
+        batches = -(-size // batch_size)
+        self.batches = min(batches, max_batches) if max_batches else batches
+
+    def __len__(self) -> int:
+        """Return the number of global batches in an epoch."""
+        return self.batches
+
+    def epoch(self, epoch: int, start: int, rank: int, world_size: int) -> Iterator[Share]:
+        """Yield every world_size-th example of each global batch."""
+        order = self._order(epoch)
+        for number in range(start, self.batches):
+            indices = order[number * self.batch_size : (number + 1) * self.batch_size]
+            own = indices[rank::world_size]
+            counts = len(own) > 0
+            yield Share(self.gather(own if counts else indices[:1]), counts)
+
+    def _order(self, epoch: int) -> Tensor:
+        wanted = min(self.size, self.batches * self.batch_size)
+        if not self.shuffle:
+            return torch.arange(wanted)
+        generator = np.random.default_rng((self.seed, epoch))
+        if wanted == self.size:
+            return torch.from_numpy(generator.permutation(self.size))
+        # A part of many examples is drawn without an array of all of them.
+        return torch.from_numpy(generator.choice(self.size, wanted, replace=False))
+
+
+class StreamBatches:
+    """A long sequence cut into parallel streams and read in chunks, for truncated BPTT.
+
+    The sequence is split into `batch_size` contiguous streams; batch k holds steps k·bptt_length
+    to (k + 1)·bptt_length of each, so that the state after one batch is the state before the
+    next. Use with ``carry_state=True``. Processes take different streams.
+
+    Args:
+        data: (N, …) in order; the remainder that fills no whole stream is left out.
+        batch_size: Streams, over all processes.
+        bptt_length: Steps in a chunk.
+
+    Raises:
+        InputError: If there are fewer than two steps a stream.
+    """
+
+    def __init__(self, data: Tensor, batch_size: int, bptt_length: int) -> None:
+        steps = len(data) // batch_size
+        if steps < 2 or bptt_length < 1:
+            raise InputError(
+                f"{len(data)} steps in {batch_size} streams of chunks of {bptt_length} leave "
+                "less than two steps a stream. Use fewer streams or more data."
+            )
+        self.streams = data[: steps * batch_size].unflatten(0, (batch_size, steps)).transpose(0, 1)
+        self.bptt_length = bptt_length
+
+    def __len__(self) -> int:
+        """Return the number of chunks in an epoch."""
+        return -(-(len(self.streams) - 1) // self.bptt_length)
+
+    def epoch(self, epoch: int, start: int, rank: int, world_size: int) -> Iterator[Share]:
+        """Yield (inputs, targets), each (T, B, …); a target is the step after its input."""
+        del epoch
+        own = self.streams[:, rank::world_size]
+        counts = own.shape[1] > 0
+        own = own if counts else self.streams[:, :1]
+        for number in range(start, len(self)):
+            chunk = slice(number * self.bptt_length, (number + 1) * self.bptt_length)
+            inputs, targets = own[:-1][chunk], own[1:][chunk]
+            yield Share((inputs, targets), counts)

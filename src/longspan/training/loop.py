@@ -1,0 +1,372 @@
+"""The one training loop: batches → forward → loss → backward → clip → step → log → checkpoint.
+
+It knows a model, batches and a loss, never a task. Truncated backpropagation through time is part
+of it: a loss may return a state, which is detached and handed to the next step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from longspan.errors import InputError, TrainingDivergedError
+from longspan.training.batches import Batches, Share
+from longspan.training.checkpoint import read_checkpoint, write_checkpoint
+from longspan.training.clipping import Clipping
+from longspan.training.distributed import World, world
+from longspan.training.history import History
+from longspan.training.logs import Logger
+from longspan.training.optimizers import Averaging, build_optimizer
+from longspan.training.schedules import Plateau, with_warmup
+
+#: A loss this many times the first one (or 1, if that is smaller) has exploded.
+EXPLODED = 1e6
+
+
+class Loss(NamedTuple):
+    """What a loss function returns.
+
+    Attributes:
+        total: Sum of the losses of the batch, a scalar.
+        weight: Number of terms in the sum.
+        state: What to carry to the next batch: any nest of tensors, or None.
+    """
+
+    total: Tensor
+    weight: Tensor | float
+    state: Any = None
+
+
+LossFunction = Callable[[nn.Module, Any, Any], Loss]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train; every option has a default that works.
+
+    Attributes:
+        max_epochs: Passes over the batches at most.
+        max_steps: Optimiser steps at most.
+        optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"nt_asgd"``.
+        learning_rate: Its peak.
+        weight_decay: Of the optimiser.
+        schedule: ``"constant"``, ``"cosine"``, ``"one_cycle"`` or ``"plateau"``.
+        warmup_steps: Steps in which the learning rate rises first.
+        clipping: What gradients are clipped by.
+        accumulate: Batches whose gradients make one step.
+        bfloat16: Compute forward and backward in bfloat16 where that is safe (autocast).
+        patience: Epochs without a better validation loss before it stops.
+        carry_state: Hand the loss's state to the next batch of the same epoch, detached.
+        seed: Of dropout and other draws of the model; the batches have their own.
+    """
+
+    max_epochs: int = 1
+    max_steps: int | None = None
+    optimizer: str = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    clipping: Clipping = field(default_factory=Clipping)
+    accumulate: int = 1
+    bfloat16: bool = False
+    patience: int | None = None
+    carry_state: bool = False
+    seed: int = 0
+
+
+def train(
+    model: nn.Module,
+    batches: Batches,
+    loss: LossFunction,
+    plan: Plan,
+    *,
+    validation: Batches | None = None,
+    checkpoint_dir: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    settings: dict[str, Any] | None = None,
+    loggers: Sequence[Logger] = (),
+) -> History:
+    """Train a model in place and leave it with its best weights.
+
+    The loss of a step is the sum of the losses over all processes divided by the sum of their
+    weights, so the number of processes does not change it. With a validation part the weights of
+    the best epoch are kept.
+
+    Args:
+        model: What is trained.
+        batches: Where batches come from.
+        loss: Called with the model, a batch and the carried state (None at the start).
+        plan: How to train.
+        validation: Batches to measure each epoch by.
+        checkpoint_dir: Where to write checkpoints: after each epoch, and as the next says.
+        checkpoint_every: Steps between checkpoints within an epoch.
+        resume: Go on from the checkpoint, if there is one.
+        settings: More that must be the same when resuming, by name.
+        loggers: Told of every step and epoch.
+
+    Returns:
+        The records of all steps and epochs, also those before a resumption.
+
+    Raises:
+        InputError: If the plan cannot be followed.
+        CheckpointError: If the checkpoint does not fit.
+        TrainingDivergedError: If the loss or a gradient is NaN or infinite, or the loss exceeds
+            a million times the first one.
+    """
+    with ExitStack() as stack:
+        here = stack.enter_context(world())
+        # The caller's random state is left as it was.
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        torch.manual_seed(plan.seed + here.rank)
+        run = _Run(model, batches, loss, plan, validation, here, loggers, checkpoint_dir, settings)
+        if resume:
+            run.resume()
+        run.start_logs(stack)
+        run.to_the_end(checkpoint_every)
+        return run.history
+
+
+class _Run:
+    """A training under way: all that changes from step to step, and so all of a checkpoint."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Batches,
+        loss: LossFunction,
+        plan: Plan,
+        validation: Batches | None,
+        here: World,
+        loggers: Sequence[Logger],
+        checkpoint_dir: str | Path | None,
+        settings: dict[str, Any] | None,
+    ) -> None:
+        _check(plan, validation)
+        self.bare, self.model, self.loss, self.plan = model, here.wrap(model), loss, plan
+        self.batches, self.validation, self.here = batches, validation, here
+        self.loggers = tuple(loggers) if here.is_main else ()
+        self.directory = Path(checkpoint_dir) if checkpoint_dir else None
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = build_optimizer(
+            plan.optimizer, self.parameters, plan.learning_rate, plan.weight_decay
+        )
+        self.schedule = with_warmup(plan.schedule, plan.warmup_steps)
+        self.plateau = Plateau()
+        self.averaging = Averaging(self.parameters if plan.optimizer == "nt_asgd" else [])
+        steps_per_epoch = -(-len(batches) // plan.accumulate)
+        self.total_steps = min(plan.max_epochs * steps_per_epoch, plan.max_steps or 2**62)
+        self.settings = {
+            **{name: repr(value) for name, value in vars(plan).items()},
+            "batches an epoch": len(batches), "processes": here.size,
+            "parameters": sum(p.numel() for p in self.parameters), **(settings or {}),
+        }  # fmt: skip
+        self.history = History()
+        self.epoch, self.position, self.step = 1, 0, 0
+        self.carried: Any = None
+        self.best_loss, self.best_weights, self.waited = math.inf, None, 0
+        self.positions: dict[str, int] = {}
+
+    def to_the_end(self, checkpoint_every: int | None) -> None:
+        while not self.history.stopped:
+            self._epoch(checkpoint_every)
+        if self.best_weights is not None:
+            self.bare.load_state_dict(self.best_weights)
+        else:
+            self.averaging.swap()
+        # The wrapper must go before the processes part: it holds on to their connection.
+        self.model = self.bare
+        self.here.barrier()
+
+    def _epoch(self, checkpoint_every: int | None) -> None:
+        self.model.train()
+        shares = self.batches.epoch(self.epoch, self.position, self.here.rank, self.here.size)
+        for group in _groups(shares, self.plan.accumulate):
+            self._step(group)
+            self.position += len(group)
+            if self.step == self.plan.max_steps:
+                break
+            if checkpoint_every and self.step % checkpoint_every == 0:
+                self._checkpoint()
+        self._end_epoch()
+        self._checkpoint()
+
+    def _step(self, group: list[Share]) -> None:
+        self.optimizer.zero_grad()
+        total, weight = 0.0, 0.0
+        for share in group:
+            result = self._forward(share)
+            result.total.backward()
+            total, weight = total + float(result.total.detach()), weight + float(result.weight)
+        total, weight = self.here.sum(total, weight)
+        loss = total / max(weight, 1e-30)
+        # Gradients are those of the sum, averaged over processes; the loss is a mean over all.
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, self.here.size / max(weight, 1e-30))
+        norm, clipped = torch.stack(self.plan.clipping(self.parameters)).tolist()
+        self._stop_if_diverged(loss, norm)
+        rate = self._learning_rate()
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
+        self.optimizer.step()
+        self.averaging.step()
+        self.step += 1
+        record = {
+            "step": self.step, "epoch": self.epoch, "loss": loss, "grad_norm": norm,
+            "clipped": clipped, "learning_rate": rate,
+        }  # fmt: skip
+        self.history.steps.append(record)
+        for logger in self.loggers:
+            logger.step(record)
+
+    def _forward(self, share: Share) -> Loss:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
+            total, weight, state = self.loss(self.model, share.batch, self.carried)
+        if self.plan.carry_state:
+            self.carried = _detach(state)
+        return Loss(total, weight) if share.counts else Loss(total * 0.0, 0.0)
+
+    def _learning_rate(self) -> float:
+        factor = self.schedule(self.step, self.total_steps) * self.plateau.factor
+        return self.plan.learning_rate * factor
+
+    def _end_epoch(self) -> None:
+        latest = takewhile(lambda r: r["epoch"] == self.epoch, reversed(self.history.steps))
+        own = [record["loss"] for record in latest]
+        record = {"epoch": self.epoch, "step": self.step, "train_loss": sum(own) / len(own)}
+        if self.validation is not None:
+            record["validation_loss"] = self._validate(self.validation)
+            self._judge(record["validation_loss"])
+        self.history.epochs.append(record)
+        for logger in self.loggers:
+            logger.epoch(record)
+        if self.plan.patience is not None and self.waited >= self.plan.patience:
+            self.history.stopped = "patience"
+        elif self.step == self.plan.max_steps:
+            self.history.stopped = "max_steps"
+        elif self.epoch == self.plan.max_epochs:
+            self.history.stopped = "max_epochs"
+        self.epoch, self.position, self.carried = self.epoch + 1, 0, None
+
+    @torch.no_grad()
+    def _validate(self, batches: Batches) -> float:
+        self.averaging.swap()
+        self.model.eval()
+        total, weight, state = 0.0, 0.0, None
+        for share in batches.epoch(0, 0, self.here.rank, self.here.size):
+            result = self.loss(self.bare, share.batch, state)
+            state = result.state if self.plan.carry_state else None
+            if share.counts:
+                total, weight = total + float(result.total), weight + float(result.weight)
+        total, weight = self.here.sum(total, weight)
+        self.averaging.swap()
+        return total / max(weight, 1e-30)
+
+    def _judge(self, loss: float) -> None:
+        """Keep the weights if they are the best so far, and let the schedules know."""
+        if self.plan.schedule == "plateau":
+            self.plateau.update(loss)
+        self.waited += 1
+        if loss < self.best_loss:
+            self.averaging.swap()
+            weights = self.bare.state_dict()
+            self.best_weights = {name: value.clone() for name, value in weights.items()}
+            self.averaging.swap()
+            self.best_loss, self.waited = loss, 0
+            self.history.best_epoch, self.history.best_step = self.epoch, self.step
+        if self.plan.optimizer == "nt_asgd":
+            self.averaging.note(loss)
+
+    def _stop_if_diverged(self, loss: float, norm: float) -> None:
+        first = abs(self.history.steps[0]["loss"]) if self.history.steps else abs(loss)
+        exploded = abs(loss) > EXPLODED * max(first, 1.0)
+        if math.isfinite(loss) and math.isfinite(norm) and not exploded:
+            return
+        layers = ", ".join(
+            f"{name} {float(p.grad.norm()):.3g}"
+            for name, p in self.bare.named_parameters()
+            if p.grad is not None
+        )
+        raise TrainingDivergedError(
+            f"Training diverged at step {self.step + 1}: loss {loss:.6g}, gradient norm "
+            f"{norm:.6g}. Gradient norms by parameter: {layers}. Try a lower learning rate than "
+            f"{self._learning_rate():.3g}, clip the gradients' norm (1.0 is usual), and look for "
+            "NaN or extreme values in the data. The last checkpoint, if any, is kept."
+        )
+
+    def start_logs(self, stack: ExitStack) -> None:
+        for logger in self.loggers:
+            position = self.positions.get(type(logger).__name__, 0)
+            logger.start(position, self.step, self.total_steps)
+            stack.callback(logger.close)
+
+    def _checkpoint(self) -> None:
+        if self.directory is None:
+            return
+        own = {"random": torch.get_rng_state(), "carried": self.carried}
+        everyone = self.here.gather(own)
+        if not self.here.is_main:
+            return
+        state = {
+            "settings": self.settings, "processes": everyone,
+            "positions": {type(logger).__name__: logger.flush() for logger in self.loggers},
+            "model": self.bare.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "plateau": self.plateau.state_dict(), "averaging": self.averaging.state_dict(),
+            "history": vars(self.history), "best_weights": self.best_weights,
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }  # fmt: skip
+        write_checkpoint(self.directory, state)
+
+    def resume(self) -> None:
+        state = read_checkpoint(self.directory, self.settings) if self.directory else None
+        if state is None:
+            return
+        self.bare.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.plateau.load_state_dict(state["plateau"])
+        self.averaging.load_state_dict(state["averaging"])
+        self.history = History(**state["history"])
+        self.best_weights = state["best_weights"]
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
+        self.positions = state["positions"]
+        own = state["processes"][self.here.rank]
+        self.carried = own["carried"]
+        torch.set_rng_state(own["random"])
+
+
+_COUNTERS = ("epoch", "position", "step", "best_loss", "waited")
+
+
+def _groups(shares: Iterator[Share], size: int) -> Iterator[list[Share]]:
+    while group := list(islice(shares, size)):
+        yield group
+
+
+def _detach(state: Any) -> Any:
+    """Return a nest of tensors cut off from the graph: here BPTT is truncated."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, dict):
+        return {key: _detach(value) for key, value in state.items()}
+    if isinstance(state, tuple | list):
+        return type(state)(_detach(value) for value in state)
+    return state
+
+
+def _check(plan: Plan, validation: Batches | None) -> None:
+    for name in ("max_epochs", "max_steps", "accumulate", "patience"):
+        value = getattr(plan, name)
+        if value is not None and value < 1:
+            raise InputError(f"`{name}` must be at least 1, got {value!r}.")
+    if validation is None and (plan.patience or plan.schedule == "plateau"):
+        raise InputError("patience and the plateau schedule need a validation part.")
