@@ -1,0 +1,12 @@
+"""From what a user has (files, frames, arrays) to what a network reads: panels and windows."""
+
+from longspan.data.frequency import Frequency
+from longspan.data.panel import Panel
+from longspan.data.prepare import build_panel
+from longspan.data.schema import Schema
+from longspan.data.tables import read_table
+from longspan.data.windows import WindowRange, Windows, gather
+
+__all__ = [
+    "Frequency", "Panel", "Schema", "WindowRange", "Windows", "build_panel", "gather", "read_table",
+]  # fmt: skip

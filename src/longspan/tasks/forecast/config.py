@@ -70,7 +70,7 @@ class ForecastConfig(BaseModel):
     calendar: bool = True
     """Add hour of day, day of week, day of year and the like, as the frequency allows."""
 
-    max_epochs: Annotated[int, Field(ge=1)] = 50
+    max_epochs: Annotated[int, Field(ge=1)] = 100
     """Upper limit of passes over the training windows."""
 
     max_steps: Annotated[int, Field(ge=1)] | None = None
@@ -95,7 +95,7 @@ class ForecastConfig(BaseModel):
     max_grad_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Gradients are clipped to this global norm; None clips nothing."""
 
-    patience: Annotated[int, Field(ge=1)] | None = 10
+    patience: Annotated[int, Field(ge=1)] | None = 15
     """Epochs without a better validation loss before training stops; None never stops early."""
 
     validation_windows: Annotated[int, Field(ge=0)] = 2

@@ -18,6 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+#: Spread of the first forecasts, in scaled units.
+FIRST_SPREAD = 0.5
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -50,8 +53,8 @@ class Likelihood(Protocol):
     """The protocol; `LIKELIHOODS` lists what implements it."""
 
     @property
-    def size(self) -> int:
-        """Raw outputs a step."""
+    def start(self) -> Tensor:
+        """Raw outputs of a step to start training from, (K,)."""
         ...
 
     def loss(self, raw: Tensor, y: Tensor, frame: Frame) -> Tensor:
@@ -83,9 +86,10 @@ class Quantile:
         self.levels = tuple(sorted({*levels, 0.5}))
 
     @property
-    def size(self) -> int:
-        """One raw output a level, and the mean."""
-        return len(self.levels) + 1
+    def start(self) -> Tensor:
+        """A normal distribution's quantiles, and the mean 0."""
+        levels = torch.tensor((*self.levels, 0.5), dtype=torch.float64)
+        return (FIRST_SPREAD * torch.special.ndtri(levels)).float()
 
     def loss(self, raw: Tensor, y: Tensor, frame: Frame) -> Tensor:
         """Return the mean pinball loss plus half the squared error of the mean."""
@@ -130,7 +134,7 @@ class Quantile:
 class Normal:
     """Normal distribution: loss = ½·((z − μ) / σ)² + log σ + ½·log 2π."""
 
-    size: ClassVar[int] = 2
+    start: ClassVar[Tensor] = torch.tensor([0.0, FIRST_SPREAD])
 
     def loss(self, raw: Tensor, y: Tensor, frame: Frame) -> Tensor:
         """Return the negative log-likelihood in scaled units."""
@@ -161,7 +165,7 @@ class Normal:
 class StudentT:
     """Student's t distribution with location, scale and degrees of freedom ν > 2."""
 
-    size: ClassVar[int] = 3
+    start: ClassVar[Tensor] = torch.tensor([0.0, FIRST_SPREAD, 3.0])
 
     def loss(self, raw: Tensor, y: Tensor, frame: Frame) -> Tensor:
         """Return the negative log-likelihood in scaled units."""
@@ -204,7 +208,7 @@ class NegativeBinomial:
     location and the anchor play no part, so the frame's are ignored.
     """
 
-    size: ClassVar[int] = 2
+    start: ClassVar[Tensor] = torch.tensor([0.5, 0.5])
 
     def loss(self, raw: Tensor, y: Tensor, frame: Frame) -> Tensor:
         """Return the negative log-likelihood of the counts y."""

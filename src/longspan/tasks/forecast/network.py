@@ -100,7 +100,7 @@ class ForecastNetwork(nn.Module):
             layer_norm=layer_norm,
         )
         self.output = _Output(
-            self.body.output_size, hidden_size, self.likelihood.size, dropout,
+            self.body.output_size, hidden_size, self.likelihood.start, dropout,
             detach_last=likelihood == "quantile",
         )  # fmt: skip
         self.past_units = Standardise(num_past)
@@ -214,19 +214,26 @@ class _Output(nn.Module):
     """Two layers from the body's features to the likelihood's raw outputs."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, size: int, dropout: float, *, detach_last: bool
+        self,
+        input_size: int,
+        hidden_size: int,
+        start: Tensor,
+        dropout: float,
+        *,
+        detach_last: bool,
     ) -> None:
         super().__init__()
         self.hidden = nn.Sequential(
             nn.Linear(input_size, hidden_size), nn.ReLU(), nn.Dropout(dropout)
         )
-        self.raw = nn.Linear(hidden_size, size - detach_last)
+        self.raw = nn.Linear(hidden_size, len(start) - detach_last)
         self.mean = nn.Linear(hidden_size, 1) if detach_last else None
         for layer in (self.raw, self.mean):
             if layer is not None:
-                # Start at the anchor: the first forecast is the naive one.
                 nn.init.normal_(layer.weight, std=0.01)
                 nn.init.zeros_(layer.bias)
+        # The first forecast is the naive one, with an interval around it.
+        self.raw.bias.data.copy_(start[: len(start) - detach_last])
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = self.hidden(features)

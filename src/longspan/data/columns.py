@@ -1,0 +1,175 @@
+"""Single columns: time parsed, numbers checked, categories encoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from longspan.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: Formats of dates that are tried in turn; the first that reads every row is taken.
+FORMATS = (
+    "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
+    "%Y/%m/%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M:%S",
+    "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d",
+)  # fmt: skip
+ZONED = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%.f%z")
+TIME_NAMES = {"ds", "date", "datetime", "time", "timestamp", "month", "day", "week", "year"}
+#: Rows that a message names.
+SHOWN = 3
+
+
+def require(table: pl.DataFrame, name: str, role: str) -> pl.Series:
+    """Return a column.
+
+    Raises:
+        InputError: If the table has none of that name.
+    """
+    if name not in table.columns:
+        raise InputError(f"{unknown_name(f'column for {role}', name, table.columns)}")
+    return table[name]
+
+
+def find_time(table: pl.DataFrame, taken: set[str], by_series: bool) -> str | None:
+    """Return the column that holds the time, or None if no column looks like it.
+
+    Args:
+        table: The table.
+        taken: Columns that have another role.
+        by_series: Whether an id column lets times repeat.
+    """
+    import polars as pl
+
+    free = [name for name in table.columns if name not in taken]
+    temporal = [name for name in free if table[name].dtype.is_temporal()]
+    named = [
+        name
+        for name in free
+        if name.lower() in TIME_NAMES
+        # Whole numbers that repeat are a part of the date, the day of the month say.
+        and (not table[name].dtype.is_numeric() or by_series or table[name].is_unique().all())
+    ]
+    if temporal or named:
+        return (temporal + named)[0]
+    texts = [name for name in free if table[name].dtype == pl.String]
+    return next((name for name in texts if _parse_text(table[name].head(20)) is not None), None)
+
+
+def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
+    """Return times as datetime64[us], or int64 for whole numbers, and a note or None.
+
+    Times with a zone become UTC, so that no hour is missing or double.
+
+    Raises:
+        InputError: If a time is missing or cannot be read; the message shows the first of them.
+    """
+    import polars as pl
+
+    if column.null_count():
+        rows = column.is_null().arg_true().head(SHOWN).to_list()
+        raise InputError(
+            f"Column {column.name!r} has {column.null_count()} missing times (first in rows "
+            f"{rows}, counted from 0). Every row needs one; remove or complete these."
+        )
+    if column.dtype.is_integer():
+        return column.to_numpy().astype(np.int64, copy=False), None
+    if column.dtype.is_float() and (column.round() == column).all():
+        return column.to_numpy().astype(np.int64), None
+    note = None
+    if column.dtype == pl.String:
+        parsed = _parse_text(column)
+        if parsed is None:
+            raise InputError(_unparsable(column))
+        column = parsed
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
+        note = f"Times in {column.dtype.time_zone} are used as UTC."
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if not (column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime)):
+        raise InputError(
+            f"Column {column.name!r} holds {column.dtype}; times must be dates, text that reads as "
+            "dates, or whole numbers. Name the right column with `time`."
+        )
+    return column.cast(pl.Datetime("us")).to_numpy(), note
+
+
+def _parse_text(column: pl.Series) -> pl.Series | None:
+    """Return the dates that a text column holds, or None if no one format reads all rows."""
+    if column.str.contains(r"^\d{4}-\d{1,2}$").all():
+        column = column + "-01"
+    first = column.drop_nulls().head(100)
+    for layout in (*FORMATS, *ZONED):
+        zone = "UTC" if "%z" in layout else None
+        options = {"format": layout, "strict": False, "time_unit": "us", "time_zone": zone}
+        if first.str.to_datetime(**options).null_count():
+            continue
+        parsed = column.str.to_datetime(**options)
+        if parsed.null_count() == column.null_count():
+            return parsed
+    return None
+
+
+def _unparsable(column: pl.Series) -> str:
+    counts = []
+    for layout in FORMATS:
+        bad = column.str.to_datetime(format=layout, strict=False).is_null().arg_true()
+        counts.append((len(bad), bad.head(SHOWN).to_list()))
+    _, rows = min(counts)
+    shown = ", ".join(f"{column[row]!r} in row {row}" for row in rows)
+    return (
+        f"Column {column.name!r} cannot be read as dates: {shown} (rows counted from 0). Write "
+        "dates like 2024-01-31 or 2024-01-31 18:00:00, all in one form."
+    )
+
+
+def numeric(column: pl.Series, role: str) -> np.ndarray:
+    """Return a column as float32, NaN where it is missing.
+
+    Raises:
+        InputError: If it is not numeric, or has infinite values.
+    """
+    import polars as pl
+
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        converted = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else None
+        if converted is None:
+            raise InputError(
+                f"The {role} column {column.name!r} holds {column.dtype}, numbers are needed."
+            )
+        bad = (converted.is_null() & column.is_not_null()).arg_true().head(SHOWN).to_list()
+        shown = ", ".join(f"{column[row]!r} in row {row}" for row in bad)
+        raise InputError(
+            f"The {role} column {column.name!r} must be numeric, got {shown} (rows counted from "
+            "0). Correct these values, or leave them empty if they are missing."
+        )
+    values = column.cast(pl.Float32).fill_null(float("nan")).to_numpy(writable=True)
+    infinite = np.flatnonzero(np.isinf(values))[:SHOWN]
+    if len(infinite):
+        raise InputError(
+            f"The {role} column {column.name!r} has infinite values (or larger than 3e38), first "
+            f"in rows {infinite.tolist()}, counted from 0. Correct them, or leave them empty."
+        )
+    return values
+
+
+def categories_of(column: pl.Series) -> tuple[str, ...] | None:
+    """Return the values of a covariate that is text or boolean, sorted; None if it is numeric."""
+    import polars as pl
+
+    if column.dtype.is_numeric() or column.dtype == pl.Null:
+        return None
+    return tuple(sorted(str(v) for v in column.cast(pl.String).drop_nulls().unique().to_list()))
+
+
+def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
+    """Return a covariate as inputs, (n, 1), or (n, categories) with a one; unknown is all zeros."""
+    import polars as pl
+
+    if categories is None:
+        return numeric(column, "covariate")[:, None]
+    text = column.cast(pl.String)
+    return np.stack([(text == c).fill_null(False).to_numpy() for c in categories], -1).astype("f4")

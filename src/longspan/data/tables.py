@@ -1,0 +1,96 @@
+"""Tables from files, frames and arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longspan.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+#: What a CSV may write for a missing value.
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
+
+
+def read_table(source: Any) -> pl.DataFrame:
+    """Return a table as a polars frame.
+
+    Args:
+        source: Path of a CSV or Parquet file; a polars, pandas or other frame that narwhals knows;
+            or a numpy array, (T,) for one series or (T, N) for N, whose columns become
+            ``series_0``, ``series_1``, ….
+
+    Raises:
+        InputError: If there is no such file, or it holds no table.
+    """
+    import polars as pl
+
+    if isinstance(source, str | Path):
+        table = _read_file(Path(source))
+    elif isinstance(source, pl.DataFrame):
+        table = source
+    elif isinstance(source, pl.LazyFrame):
+        table = source.collect()
+    elif isinstance(source, np.ndarray):
+        table = _from_array(source)
+    else:
+        table = _from_frame(source)
+    if table.height == 0 or table.width == 0:
+        raise InputError(
+            f"The table is empty: {table.height} rows, {table.width} columns. A header and at "
+            "least one row are needed."
+        )
+    return table
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    import polars as pl
+
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Give the path of a CSV or Parquet file.")
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return pl.read_parquet(path)
+        # All rows decide a column's type, so that a late text does not break the reading.
+        return pl.read_csv(path, null_values=MISSING, infer_schema_length=None)
+    except pl.exceptions.NoDataError:
+        raise InputError(f"The file {path} is empty. A header and rows are needed.") from None
+    except (pl.exceptions.PolarsError, UnicodeError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"The file {path} cannot be read as a table: {reason}. A CSV with commas, one header "
+            "line and UTF-8 text is expected, or a Parquet file."
+        ) from None
+
+
+def _from_array(array: np.ndarray) -> pl.DataFrame:
+    import polars as pl
+
+    if array.ndim not in (1, 2):
+        raise InputError(
+            f"An array of series must have shape (T,) or (T, N), got {array.shape}: time along "
+            "the first axis, one series a column."
+        )
+    columns = array[:, None] if array.ndim == 1 else array
+    if not np.issubdtype(columns.dtype, np.number):
+        raise InputError(f"An array of series must be numeric, got dtype {columns.dtype}.")
+    return pl.DataFrame({f"series_{k}": columns[:, k] for k in range(columns.shape[1])})
+
+
+def _from_frame(source: Any) -> pl.DataFrame:
+    import narwhals as nw
+
+    try:
+        frame = nw.from_native(source)
+    except TypeError:
+        raise InputError(
+            "Data must be the path of a CSV or Parquet file, a polars or pandas frame, or a numpy "
+            f"array, got {type(source).__name__}."
+        ) from None
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect()
+    return frame.to_polars()

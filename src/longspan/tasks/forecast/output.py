@@ -1,0 +1,99 @@
+"""What a forecaster hands out: tables of forecasts, joined evaluations, the record of a run."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from longspan.data import Panel, Schema
+from longspan.tasks.forecast.results import ForecastRun, Forecasts
+from longspan.tasks.forecast.split import Split
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from longspan.tasks.forecast.forecaster import Forecaster
+
+#: Whole series that a run keeps to be drawn.
+DRAWN = 6
+
+
+def forecast_table(
+    forecasts: Forecasts, schema: Schema, quantiles: Sequence[float]
+) -> pl.DataFrame:
+    """Return forecasts as a long table: id, time, ``mean``, a column for each quantile.
+
+    The id column is called ``series`` for wide data and left out for a single series; without a
+    time column there is ``step``.
+    """
+    import polars as pl
+
+    horizon = forecasts.mean.shape[1]
+    columns: dict[str, Any] = {}
+    if schema.id or schema.is_wide:
+        columns[schema.id or "series"] = np.repeat(np.asarray(forecasts.series), horizon)
+    columns[schema.time or "step"] = forecasts.time.reshape(-1)
+    columns["mean"] = forecasts.mean.reshape(-1)
+    for level in quantiles:
+        k = forecasts.levels.index(level)
+        columns[f"q{level:g}"] = forecasts.quantiles[..., k].reshape(-1)
+    return pl.DataFrame(columns)
+
+
+def join(parts: Sequence[Forecasts]) -> Forecasts:
+    """Return the windows of several forecasts as one."""
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("origin", "time", "mean", "quantiles", "actual")
+    }
+    first = parts[0]
+    return Forecasts(
+        series=tuple(name for part in parts for name in part.series),
+        levels=first.levels,
+        history=tuple(y for part in parts for y in part.history),
+        season_length=first.season_length,
+        **arrays,
+    )
+
+
+def summary(model: Forecaster, panel: Panel, parts: Split, seconds: float) -> ForecastRun:
+    """Return the record of a training, for reports and model cards."""
+    engine, history = model.engine_, model.history_
+    drawn = np.linspace(0, len(panel) - 1, min(len(panel), DRAWN)).astype(int)
+    return ForecastRun(
+        title=model.title_,
+        evaluation=model.evaluation_,
+        steps=history.steps,
+        epochs=history.epochs,
+        best_epoch=history.best_epoch,
+        splits=parts.summaries(panel),
+        sample_series={
+            panel.ids[k]: (panel.times(k, 0, int(panel.lengths[k])), panel.values(k)) for k in drawn
+        },
+        settings={**engine.config.model_dump(mode="json"), **asdict(engine.chosen)},
+        facts={
+            "series": len(panel),
+            "rows": int(panel.lengths.sum()),
+            "frequency": str(panel.frequency),
+            "parameters": sum(p.numel() for p in engine.network.parameters()),
+            "optimiser steps": len(history.steps),
+            "stopped by": history.stopped,
+            "seconds of training": round(seconds, 1),
+            "threads": torch.get_num_threads(),
+            "processor": platform.machine(),
+        },
+        versions=versions(),
+        notes=list(panel.notes),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that results depend on."""
+    found = {name: version(name) for name in ("longspan", "torch", "numpy", "polars")}
+    return {"python": platform.python_version(), **found}
