@@ -84,7 +84,9 @@ class Frequency:
             return np.rint(index * (1e6 * SECONDS[self.unit] * self.count)).astype("datetime64[us]")
         if self.unit == "b":
             days = np.rint(index * self.count).astype(np.int64)
-            return np.busday_offset("1970-01-01", days, weekmask="1111100").astype("datetime64[us]")
+            return np.busday_offset(
+                np.datetime64("1970-01-01", "D"), days, weekmask="1111100"
+            ).astype("datetime64[us]")
         months = index * (MONTHS[self.unit] * self.count)
         month = np.floor(months + 1e-9).astype(np.int64).astype("datetime64[M]")
         inside = np.rint((months - month.astype(np.int64)) * 31 * 86400).astype("timedelta64[s]")

@@ -1,0 +1,5 @@
+"""See inside: reports of what a model does, and how well."""
+
+from longspan.insight.forecast_report import forecast_html, write_report
+
+__all__ = ["forecast_html", "write_report"]

@@ -57,7 +57,7 @@ def save_directory(
     from safetensors.torch import save
 
     path = path.absolute()
-    _check_replaceable(path)
+    check_replaceable(path)
     weights = save({name: t.detach().cpu().contiguous() for name, t in tensors.items()})
     head = {
         "format": FORMAT, "longspan": __version__, "task": task,
@@ -114,7 +114,7 @@ def check_tensors(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None
             )
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ModelDirectoryError(f"{path} is not a directory. Name a new or empty one.")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():

@@ -20,10 +20,11 @@ from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.forecast.engine import Engine
 from longspan.tasks.forecast.history import recent_rows
 from longspan.tasks.forecast.metrics import evaluate
-from longspan.tasks.forecast.results import Evaluation
+from longspan.tasks.forecast.results import Evaluation, ForecastRun
 from longspan.tasks.forecast.split import rolling_origins, split
 from longspan.tasks.storage import SavedModel
 from longspan.training import (
+    History,
     JsonLinesLogger,
     RichProgress,
     TensorBoardLogger,

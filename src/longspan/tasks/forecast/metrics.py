@@ -30,8 +30,8 @@ def scores(forecasts: Forecasts) -> dict[str, float]:
     - ``mae``: mean |y - median|.
     - ``rmse``: √ mean (y - mean)².
     - ``mase``: mean over windows of mean |y - median| / (in-sample mean |y[t] - y[t-m]|), with m
-      the season length (Hyndman & Koehler 2006). Windows whose history is too short or does not change
-      from season to season are left out.
+      the season length (Hyndman & Koehler 2006). Windows whose history is too short or does not
+      change from season to season are left out.
     - ``smape``: mean over windows of mean 200·|y - median| / (|y| + |median|), in percent, as in
       the M4 competition; 0/0 counts 0.
     - ``crps``: 2 · mean pinball loss over the levels, which approximates the continuous ranked

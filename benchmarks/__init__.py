@@ -1,0 +1,1 @@
+"""What Longspan costs and how good it is, beside its peers: `make bench`."""

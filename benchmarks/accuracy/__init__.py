@@ -1,0 +1,1 @@
+"""Accuracy on public data, beside published results and peers."""
