@@ -124,17 +124,22 @@ class Frequency:
         year = times.astype("datetime64[Y]")
         start = year.astype("datetime64[s]").astype(np.int64)
         length = (year + 1).astype("datetime64[s]").astype(np.int64) - start
-        step = (MONTHS[self.unit] * 28 * 86400 if self.unit in MONTHS
-                else SECONDS.get(self.unit, 86400)) * self.count  # fmt: skip
-        phases = []
-        if step < 86400:
-            phases.append(seconds % 86400 / 86400)
-        if step < 604800:
-            phases.append((seconds // 86400 + 3) % 7 / 7)  # 1970-01-01 was a Thursday
-        if step < 300 * 86400:
-            phases.append((seconds - start) / length)
-        waves = [wave(2.0 * np.pi * phase) for phase in phases for wave in (np.sin, np.cos)]
+        phases = {
+            "day": seconds % 86400 / 86400,
+            "week": (seconds // 86400 + 3) % 7 / 7,  # 1970-01-01 was a Thursday
+            "year": (seconds - start) / length,
+        }
+        used = [2.0 * np.pi * phases[name] for name in self.cycles()]
+        waves = [wave(phase) for phase in used for wave in (np.sin, np.cos)]
         return np.stack(waves, -1).astype(np.float32) if waves else np.zeros((len(times), 0), "f4")
+
+    def cycles(self) -> dict[str, float]:
+        """Return the calendar's cycles that steps resolve, the shortest first, in steps."""
+        if not self.is_calendar:
+            return {}
+        length = MONTHS[self.unit] * 28 * 86400 if self.unit in MONTHS else None
+        step = (length or SECONDS.get(self.unit, 86400)) * self.count
+        return {name: cycle / step for name, cycle in _CYCLES.items() if cycle >= 1.2 * step}
 
 
 def infer_frequency(times: np.ndarray) -> Frequency:

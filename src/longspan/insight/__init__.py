@@ -1,5 +1,5 @@
 """See inside: reports of what a model does, and how well."""
 
-from longspan.insight.forecast_report import forecast_html, write_report
+from longspan.insight.forecast_report import forecast_html, verdict, write_report
 
-__all__ = ["forecast_html", "write_report"]
+__all__ = ["forecast_html", "verdict", "write_report"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longspan.tasks.forecast.results import Evaluation, ForecastRun, Forecasts
+from longspan.tasks.forecast.results import Evaluation, ForecastRun, Forecasts, SplitSummary
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -85,7 +85,7 @@ def window(evaluation: Evaluation, k: int, baseline: str | None) -> go.Figure:
                 fill="toself",
                 fillcolor=BAND.format(shade),
                 hoverinfo="skip",
-            )  # fmt: skip
+            )
         )
     made.add_trace(_line(*thin(before, f.history[k][-shown:]), "history", MUTED))
     if baseline:
@@ -138,24 +138,36 @@ def calibration(f: Forecasts) -> go.Figure:
 
 
 def series(run: ForecastRun, name: str) -> go.Figure:
-    """Return a whole series with its training, validation and test parts shaded."""
+    """Return a series with its training, validation and test parts shaded.
+
+    Of a long training part only the end is drawn, so that the other parts can be seen.
+    """
     times, values = run.sample_series[name]
     made = figure(300)
-    made.add_trace(_line(*thin(times, values), name, ACTUAL, width=1.2, showlegend=False))
     split = next((s for s in run.splits if s.series == name), None)
-    if split is not None and len(times):
-        for title, (begin, end), color in (
-            ("train", split.train, MODEL),
-            ("validation", split.validation, VALIDATION),
-            ("test", split.test, BASELINE),
-        ):
-            if end > begin:
-                edges = _axis(times[[begin, min(end, len(times) - 1)]])
-                made.add_vrect(
-                    x0=edges[0], x1=edges[1], fillcolor=color, opacity=0.12, line_width=0,
-                    annotation_text=title, annotation_position="top left",
-                )  # fmt: skip
+    begin = 0
+    if split is not None and split.test[1] > split.train[1]:
+        begin = max(0, split.train[1] - 9 * (split.test[1] - split.train[1]))
+    drawn = thin(times[begin:], values[begin:])
+    made.add_trace(_line(*drawn, name, ACTUAL, width=1.2, showlegend=False))
+    for title, (first, stop), color in _parts(split):
+        if stop > first:
+            edges = _axis(times[[max(first, begin), min(stop, len(times) - 1)]])
+            made.add_vrect(
+                x0=edges[0], x1=edges[1], fillcolor=color, opacity=0.12, line_width=0,
+                annotation_text=title, annotation_position="top left",
+            )  # fmt: skip
     return made
+
+
+def _parts(split: SplitSummary | None) -> list[tuple[str, tuple[int, int], str]]:
+    if split is None:
+        return []
+    return [
+        ("train", split.train, MODEL),
+        ("validation", split.validation, VALIDATION),
+        ("test", split.test, BASELINE),
+    ]
 
 
 def losses(run: ForecastRun) -> go.Figure:
@@ -181,7 +193,7 @@ def gradients(run: ForecastRun) -> go.Figure:
     made = figure(
         xaxis_title="optimiser step", yaxis_title="gradient norm", yaxis_type="log",
         yaxis2={"overlaying": "y", "side": "right", "range": [0, 100], "title": "% clipped",
-                "showgrid": False, "automargin": True},
+                "showgrid": False, "automargin": True, "type": "linear"},
     )  # fmt: skip
     steps = np.array([r["step"] for r in run.steps])
     for key, factor, name, color, axis in (

@@ -19,7 +19,7 @@ WINDOWS, ROWS = 12, 20
 METRICS = {
     "mae": ("MAE", "mean absolute error of the median"),
     "rmse": ("RMSE", "root of the mean squared error of the mean"),
-    "mase": ("MASE", "error relative to a seasonal naive forecast inside the history; below 1 is good"),
+    "mase": ("MASE", "error relative to the seasonal naive one inside the history; 1 is par"),
     "smape": ("sMAPE %", "symmetric mean absolute percentage error"),
     "crps": ("CRPS", "error of the whole distribution, from its quantiles"),
     "mean_wql": ("mean wQL", "quantile loss relative to the size of the values"),

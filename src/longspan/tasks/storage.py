@@ -115,6 +115,11 @@ def check_tensors(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None
 
 
 def check_replaceable(path: Path) -> None:
+    """Refuse a path at which no model can be saved.
+
+    Raises:
+        ModelDirectoryError: If it holds something other than a model.
+    """
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ModelDirectoryError(f"{path} is not a directory. Name a new or empty one.")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():

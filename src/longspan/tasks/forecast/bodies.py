@@ -14,32 +14,34 @@ from torch import Tensor, nn
 
 from longspan import nn as recurrent
 
+#: Inputs that a step's target makes.
+OWN = 3
+
 
 @dataclass(frozen=True)
 class Steps:
     """The inputs of a body, in scaled units.
 
     Attributes:
-        value: Target, (B, L + H), filled where it is not observed.
-        observed: 1 where the target is observed, 0 elsewhere, (B, L + H).
+        own: What is known of the target at each step, (B, L + H, OWN): its value, filled where it
+            is not observed; its difference from the value one season before, which a naive
+            forecast would have missed; and 1 where it is observed, else 0.
         past: Past covariates, (B, L, P).
         every: Lagged values, covariates known in advance, calendar and statics, (B, L + H, E).
         reset: True where a series begins inside its context, (B, L), or None.
         context_length: L.
     """
 
-    value: Tensor
-    observed: Tensor
+    own: Tensor
     past: Tensor
     every: Tensor
     reset: Tensor | None
     context_length: int
 
     def context(self) -> Tensor:
-        """Return all that is known of each context step, (B, L, 2 + P + E)."""
+        """Return all that is known of each context step, (B, L, OWN + P + E)."""
         n = self.context_length
-        own = torch.stack([self.value[:, :n], self.observed[:, :n]], -1)
-        return torch.cat([own, self.past, self.every[:, :n]], -1)
+        return torch.cat([self.own[:, :n], self.past, self.every[:, :n]], -1)
 
     def ahead(self) -> Tensor:
         """Return what is known in advance of each horizon step, (B, H, E)."""
@@ -65,7 +67,7 @@ class Direct(Body):
     ) -> None:
         super().__init__()
         self.horizon, self.step_size = horizon, min(16, hidden_size)
-        self.encoder = _recurrent(2 + num_past + num_every, hidden_size, **options)
+        self.encoder = _recurrent(OWN + num_past + num_every, hidden_size, **options)
         self.spread = nn.Linear(hidden_size, horizon * self.step_size)
         self.output_size = hidden_size + self.step_size + num_every
 
@@ -89,7 +91,7 @@ class EncoderDecoder(Body):
         self, num_past: int, num_every: int, *, horizon: int, hidden_size: int, **options: Any
     ) -> None:
         super().__init__()
-        self.encoder = _recurrent(2 + num_past + num_every, hidden_size, **options)
+        self.encoder = _recurrent(OWN + num_past + num_every, hidden_size, **options)
         # One more input says how far along the horizon a step is: without covariates, calendar
         # and seasons the decoder would have nothing to read.
         self.decoder = _recurrent(1 + num_every, hidden_size, **options)
@@ -117,12 +119,12 @@ class Recursive(Body):
     ) -> None:
         super().__init__()
         del num_past, horizon  # past covariates end at the origin, and any horizon can be reached
-        self.recurrent = _recurrent(2 + num_every, hidden_size, **options)
+        self.recurrent = _recurrent(OWN + num_every, hidden_size, **options)
         self.output_size = hidden_size + num_every
 
     def forward(self, steps: Steps) -> Tensor:
         """Return features of all steps but the first, (B, L + H - 1, output_size)."""
-        features, _ = self.read(steps, steps.value.shape[1] - 1)
+        features, _ = self.read(steps, steps.own.shape[1] - 1)
         return features
 
     def read(self, steps: Steps, count: int) -> tuple[Tensor, Any]:
@@ -132,18 +134,13 @@ class Recursive(Body):
             after = reset.new_zeros(len(reset), count)
             after[:, : reset.shape[1]] = reset[:, :count]
             reset = after
-        return self.step(
-            steps.value[:, :count],
-            steps.observed[:, :count],
-            steps.every[:, 1 : count + 1],
-            reset=reset,
-        )
+        return self.step(steps.own[:, :count], steps.every[:, 1 : count + 1], reset=reset)
 
     def step(
-        self, value: Tensor, observed: Tensor, every: Tensor, state: Any = None, reset: Any = None
+        self, own: Tensor, every: Tensor, state: Any = None, reset: Any = None
     ) -> tuple[Tensor, Any]:
-        """Run over T steps; value and observed (B, T) are of the step before, every (B, T, E)."""
-        inputs = torch.cat([torch.stack([value, observed], -1), every], -1)
+        """Run over T steps; own (B, T, OWN) is of the step before, every (B, T, E) of the step."""
+        inputs = torch.cat([own, every], -1)
         output, state = self.recurrent(inputs, state, reset=reset)
         return torch.cat([output, every], -1), state
 

@@ -14,7 +14,7 @@ from longspan.tasks.forecast.config import ForecastConfig
 SERIES, STEPS = 100, 3000
 #: A season must beat the last value by this share to be taken.
 GAIN = 0.95
-LONGEST_CONTEXT = 512
+SHORTEST_CONTEXT, LONGEST_CONTEXT = 16, 512
 
 
 def choose_seasons(panel: Panel, config: ForecastConfig) -> tuple[int, ...]:
@@ -51,10 +51,14 @@ def _naive_error(panel: Panel, m: int, horizon: int) -> float:
 
 
 def choose_context(panel: Panel, config: ForecastConfig, seasons: tuple[int, ...]) -> int:
-    """Return the context length: two horizons or a season, at most what the series have."""
+    """Return the context length: two horizons or two short seasons, at most what there is.
+
+    Values of longer seasons ago reach the network as inputs of their own.
+    """
     if config.context_length is not None:
         return config.context_length
-    wanted = min(max(2 * config.horizon, *seasons, 8), LONGEST_CONTEXT)
+    wanted = max(2 * config.horizon, 2 * min(seasons, default=0), SHORTEST_CONTEXT)
+    wanted = min(wanted, LONGEST_CONTEXT)
     available = int(panel.lengths.max()) - config.horizon
     return max(min(wanted, available), 1)
 
@@ -73,6 +77,17 @@ def choose_anchor(config: ForecastConfig, seasons: tuple[int, ...]) -> str:
             "anchor='last'."
         )
     return ("seasonal" if seasons else "last") if config.anchor == "auto" else config.anchor
+
+
+def choose_calendar(panel: Panel, config: ForecastConfig) -> int:
+    """Return how many of the calendar's features to use: those of cycles that are seen twice.
+
+    A network that has seen one spring takes the date for a trend and follows it astray.
+    """
+    if not config.calendar:
+        return 0
+    longest = int(panel.lengths.max())
+    return 2 * sum(longest >= 2 * cycle for cycle in panel.frequency.cycles().values())
 
 
 def units_of(y: np.ndarray) -> tuple[float, float]:

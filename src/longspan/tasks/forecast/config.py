@@ -23,8 +23,8 @@ class ForecastConfig(BaseModel):
     """Number of steps to forecast."""
 
     context_length: Annotated[int, Field(ge=1)] | None = None
-    """Steps of history the network reads before it forecasts; by default chosen from the season
-    and the horizon."""
+    """Steps of history the network reads before it forecasts; by default two horizons or two
+    short seasons."""
 
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """The recurrent cell."""
@@ -60,8 +60,9 @@ class ForecastConfig(BaseModel):
     series' training part, or not at all."""
 
     season_length: Annotated[int, Field(ge=1)] | None = None
-    """Steps in one season (24 for hourly data with a daily pattern); by default from the
-    frequency and the autocorrelation of the training part. 1 means no season."""
+    """Steps in one season (24 for hourly data with a daily pattern); by default the
+    one, among those that the frequency suggests, that forecasts the training part best. 1 means no
+    season."""
 
     anchor: Literal["auto", "seasonal", "last", "none"] = "auto"
     """What the network corrects: the value one season before, the last value, or nothing (it then
@@ -98,9 +99,9 @@ class ForecastConfig(BaseModel):
     patience: Annotated[int, Field(ge=1)] | None = 15
     """Epochs without a better validation loss before training stops; None never stops early."""
 
-    validation_windows: Annotated[int, Field(ge=0)] = 2
-    """Horizons at the end of every series' training part that are kept for early stopping; 0
-    keeps none."""
+    validation_windows: Annotated[int, Field(ge=0)] = 5
+    """Horizons at the end of every series' training part that are kept for early stopping, as far
+    as they are no more than a fifth of it; 0 keeps none."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     """Every random draw comes from this number."""

@@ -107,7 +107,7 @@ class Engine:
                 choices.choose_anchor(config, seasons),
             )
         _check_counts(config, part)
-        calendar_size = panel.calendar(0).shape[1] if config.calendar else 0
+        calendar_size = like.calendar_size if like else choices.choose_calendar(part, config)
         engine = cls(config, schema, chosen, calendar_size)
         engine.units = {name: choices.units_of(part.values(k)) for k, name in enumerate(part.ids)}
         network = engine.network

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from longspan.tasks.forecast.bodies import Recursive
 from longspan.tasks.forecast.likelihoods import Frame
-from longspan.tasks.forecast.network import ForecastNetwork, Inputs
+from longspan.tasks.forecast.network import ForecastNetwork, Inputs, own_inputs
 
 #: Sample paths that run through the network at once.
 PATHS = 4096
@@ -58,6 +58,7 @@ def sample_paths(network: ForecastNetwork, inputs: Inputs, generator: torch.Gene
     steps, frame = network.prepare(inputs, None)
     length = network.context_length
     features, state = body.read(steps, length)
+    every, ones = steps.every[:, length], torch.ones_like(frame.location[:, 0])
     drawn: list[Tensor] = []
     scaled: list[Tensor] = []  # the same in scaled units
     for h in range(network.horizon):
@@ -67,12 +68,12 @@ def sample_paths(network: ForecastNetwork, inputs: Inputs, generator: torch.Gene
         scaled.append(here.scaled(drawn[-1]))
         if h + 1 == network.horizon:
             break
+        own = own_inputs(scaled[-1], every[:, : len(network.seasons)], ones)
         every = steps.every[:, length + h + 1].clone()
         for k, m in enumerate(network.seasons):
             if h + 1 >= m:  # one season before lies in the drawn future
                 every[:, k] = scaled[h + 1 - m]
-        value = scaled[-1][:, None]
-        features, state = body.step(value, torch.ones_like(value), every[:, None], state)
+        features, state = body.step(own[:, None], every[:, None], state)
     return torch.stack(drawn, 1)
 
 

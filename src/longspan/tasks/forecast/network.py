@@ -149,8 +149,9 @@ class ForecastNetwork(nn.Module):
         static = self.static_units(inputs.static)[:, None].expand(-1, lags.shape[1], -1)
         known = self.known_units(inputs.known)[:, -lags.shape[1] :]
         steps = Steps(
-            value=filled[:, past_steps - length :],
-            observed=observed[:, past_steps - length :].to(z),
+            own=own_inputs(
+                filled[:, past_steps - length :], lags, observed[:, past_steps - length :]
+            ),
             past=self.past_units(inputs.past)[:, -length:],
             every=torch.cat([lags, known, static], -1),
             reset=_first_step(inputs.inside[:, -length:]),
@@ -243,6 +244,18 @@ class _Output(nn.Module):
         # The mean is read off the features but does not shape them: squared errors of a few wild
         # values would spoil the quantiles.
         return torch.cat([raw, self.mean(hidden.detach())], -1)
+
+
+def own_inputs(value: Tensor, lags: Tensor, observed: Tensor) -> Tensor:
+    """Return what a step's target tells the network, see `Steps.own`, (…, OWN).
+
+    Args:
+        value: Scaled target, (…).
+        lags: Its values one season before, for each season, (…, M).
+        observed: Whether the target is observed, (…).
+    """
+    deviation = value - lags[..., 0] if lags.shape[-1] else torch.zeros_like(value)
+    return torch.stack([value, deviation, observed.to(value)], -1)
 
 
 def window_units(context: Tensor, location: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from longspan.data import Panel, WindowRange
 from longspan.errors import InputError
 from longspan.tasks.forecast.results import SplitSummary
 
+VALIDATION_SHARE = 0.2
+
 
 @dataclass(frozen=True)
 class Split:
@@ -41,14 +43,16 @@ class Split:
 def split(panel: Panel, horizon: int, test_steps: int, validation_windows: int) -> Split:
     """Cut the test part off the end of every series, then the validation part.
 
-    A series that is too short for all three gives up its validation part first, then takes no
+    The validation part takes at most a fifth of what is before the test part, but at least one
+    horizon. A series that is too short for all three gives up its validation part first, then takes no
     part in training; if that leaves none, the data are too short.
 
     Raises:
         InputError: If no series is long enough.
     """
     validation = panel.stop - test_steps
-    train = validation - validation_windows * horizon
+    windows = np.floor(VALIDATION_SHARE * (validation - panel.first) / horizon).astype(np.int64)
+    train = validation - np.clip(windows, min(1, validation_windows), validation_windows) * horizon
     short = train - panel.first < horizon + 1
     train = np.maximum(np.where(short, validation, train), panel.first)
     usable = train - panel.first >= horizon + 1
