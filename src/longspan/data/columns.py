@@ -166,10 +166,14 @@ def categories_of(column: pl.Series) -> tuple[str, ...] | None:
 
 
 def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
-    """Return a covariate as inputs, (n, 1), or (n, categories) with a one; unknown is all zeros."""
+    """Return a covariate as inputs, (n, 1), or (n, categories) with a one.
+
+    A category that is not known is all zeros, a missing one all NaN.
+    """
     import polars as pl
 
     if categories is None:
         return numeric(column, "covariate")[:, None]
     text = column.cast(pl.String)
-    return np.stack([(text == c).fill_null(False).to_numpy() for c in categories], -1).astype("f4")
+    inputs = [(text == c).cast(pl.Float32).fill_null(float("nan")).to_numpy() for c in categories]
+    return np.stack(inputs, -1) if inputs else np.zeros((len(column), 0), np.float32)

@@ -89,9 +89,11 @@ class ForecastNetwork(nn.Module):
         self.recursive = decoding == "recursive"
         self.counts = likelihood == "negative_binomial"
         self.likelihood: Likelihood = LIKELIHOODS[likelihood](levels)
+        # With a season also the inputs of one season before: they explain the value of then.
+        times = 2 if self.seasons else 1
         self.body: Body = BODIES[decoding](
             num_past,
-            len(self.seasons) + num_known + num_static,
+            len(self.seasons) + times * num_known + num_static,
             horizon=horizon,
             cell=cell,
             hidden_size=hidden_size,
@@ -147,7 +149,7 @@ class ForecastNetwork(nn.Module):
         filled = fill_forward(z, observed)
         lags = filled[:, self._lag_index(past_steps, future is not None)]
         static = self.static_units(inputs.static)[:, None].expand(-1, lags.shape[1], -1)
-        known = self.known_units(inputs.known)[:, -lags.shape[1] :]
+        known = self._known(self.known_units(inputs.known), past_steps)
         steps = Steps(
             own=own_inputs(
                 filled[:, past_steps - length :], lags, observed[:, past_steps - length :]
@@ -184,6 +186,14 @@ class ForecastNetwork(nn.Module):
                 lagged = torch.where(step < past_steps, lagged, latest)
             columns.append(lagged)
         return torch.stack(columns, -1) if columns else step.new_zeros(len(step), 0)
+
+    def _known(self, known: Tensor, past_steps: int) -> Tensor:
+        """Return the inputs known in advance, and those of one season before, (B, L + H, ·)."""
+        here = known[:, past_steps - self.context_length :]
+        if not self.seasons:
+            return here
+        before = self._lag_index(past_steps, self.recursive)[:, 0]
+        return torch.cat([here, known[:, before]], -1)
 
     def _anchor(self, filled: Tensor, lags: Tensor, teacher: bool) -> Tensor:
         steps = lags.shape[1] - 1 if teacher else self.horizon

@@ -44,8 +44,8 @@ def split(panel: Panel, horizon: int, test_steps: int, validation_windows: int) 
     """Cut the test part off the end of every series, then the validation part.
 
     The validation part takes at most a fifth of what is before the test part, but at least one
-    horizon. A series that is too short for all three gives up its validation part first, then takes no
-    part in training; if that leaves none, the data are too short.
+    horizon. A series that is too short for all three gives up its validation part first, then
+    takes no part in training; if that leaves none, the data are too short.
 
     Raises:
         InputError: If no series is long enough.

@@ -1,0 +1,299 @@
+"""The forecaster as its users meet it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import longspan
+from longspan import Forecaster
+from longspan.errors import InputError
+from longspan.tasks.forecast.likelihoods import LIKELIHOODS, Frame, Quantile
+from longspan.tasks.forecast.network import ForecastNetwork, Inputs, window_units
+
+
+def ahead(table, horizon):
+    """The rows after the end of each series, with what is known in advance."""
+    rows = []
+    for (name,), part in table.group_by("id", maintain_order=True):
+        last = part["time"].max()
+        rows += [(name, last + dt.timedelta(hours=h), 0.1 * h) for h in range(1, horizon + 1)]
+    return pl.DataFrame(rows, schema=["id", "time", "price"], orient="row")
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("decoding", ["direct", "encoder_decoder", "recursive"])
+def test_every_decoding_with_every_likelihood(table, roles, small, likelihood, decoding):
+    roles = {k: v for k, v in roles.items() if k != "past_covariates"}
+    counts = table.with_columns(pl.col("y").round())
+    model = Forecaster(**small, likelihood=likelihood, decoding=decoding, num_samples=20)
+    model.fit(counts, test_windows=1, **roles)
+    found = model.predict(future=ahead(table, 6))
+    assert found.columns == ["id", "time", "mean", "q0.1", "q0.5", "q0.9"]
+    assert found.height == 3 * 6
+    assert not found.null_count().sum_horizontal().sum()
+    assert np.isfinite(found["mean"].to_numpy()).all()
+    assert (found["q0.1"] <= found["q0.5"]).all()
+    assert (found["q0.5"] <= found["q0.9"]).all()
+    first = found.filter(pl.col("id") == "s1")["time"][0]
+    assert first == dt.datetime(2024, 1, 1) + dt.timedelta(hours=90)
+    # Units are those of the data: every series is forecast near its own level.
+    for k in range(3):
+        assert found.filter(pl.col("id") == f"s{k}")["mean"].mean() == pytest.approx(
+            50 * (k + 1), rel=0.5
+        )
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
+@pytest.mark.parametrize("scaling", ["window", "series", "none"])
+def test_cells_and_scalings(table, roles, small, cell, scaling):
+    model = Forecaster(**small, cell=cell, scaling=scaling, num_layers=2, dropout=0.1)
+    evaluation = model.fit(table, test_windows=1, **roles).evaluation_
+    assert all(np.isfinite(v) for v in evaluation.scores["model"].values())
+    assert set(evaluation.scores) >= {"model", "last value", "drift"}
+
+
+def test_it_learns_what_can_be_learnt():
+    """A season with noise and a known driver: far better than the seasonal naive forecast."""
+    rng = np.random.default_rng(1)
+    t, price = np.arange(1500), rng.normal(size=1500)
+    y = 100 + 10 * np.sin(2 * np.pi * t / 12) + 5 * price + rng.normal(size=1500)
+    table = pl.DataFrame({"y": y, "price": price})
+    model = Forecaster(horizon=12, season_length=12, max_epochs=8, hidden_size=32)
+    model.fit(table, target="y", future_covariates=["price"], test_windows=5)
+    scores = model.evaluation_.scores
+    assert scores["model"]["mae"] < 0.4 * scores["seasonal naive"]["mae"]
+    assert 0.6 < scores["model"]["coverage"] < 0.97
+
+
+@pytest.mark.parametrize("decoding", ["direct", "encoder_decoder", "recursive"])
+def test_no_future_value_leaks(table, roles, small, decoding):
+    """Change everything after the test origin: trained weights and forecasts must not move."""
+    if decoding == "recursive":
+        roles = {k: v for k, v in roles.items() if k != "past_covariates"}
+    rank = pl.int_range(pl.len()).over("id")
+    ends = pl.len().over("id")
+    noise = pl.lit(np.random.default_rng(3).normal(1e4, 1e3, table.height))
+    test = rank >= ends - 6
+    columns = [pl.when(test).then(noise).otherwise(pl.col(c)).alias(c) for c in ("y", "rain")]
+    changed = table.with_columns(columns)
+    models = [
+        Forecaster(**small, decoding=decoding, num_samples=10).fit(t, test_windows=1, **roles)
+        for t in (table, changed)
+    ]
+    a, b = (m.engine_.network.state_dict() for m in models)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    left, right = (m.evaluation_.model for m in models)
+    np.testing.assert_array_equal(left.quantiles, right.quantiles)
+    np.testing.assert_array_equal(left.mean, right.mean)
+    assert not np.array_equal(left.actual, right.actual)
+
+
+def test_a_window_does_not_depend_on_its_batch_or_on_what_lies_before_the_series(small):
+    torch.manual_seed(0)
+    for decoding in ("direct", "encoder_decoder", "recursive"):
+        network = ForecastNetwork(
+            (0, 0, 0), horizon=3, context_length=8, seasons=(4,), decoding=decoding,
+            anchor="seasonal", hidden_size=5,
+        ).eval()  # fmt: skip
+        context = torch.randn(3, network.lookback)
+        inside = torch.ones(3, network.lookback, dtype=torch.bool)
+        inside[1, :9] = False  # the series begins inside the context
+        context[1, :9] = torch.nan
+
+        def inputs(rows, context=context, inside=inside, network=network):
+            n = len(rows)
+            return Inputs(
+                context[rows], inside[rows], torch.zeros(n, network.lookback, 0),
+                torch.zeros(n, network.lookback + 3, 0), torch.zeros(n, 0),
+                torch.tensor([[0.0, 1.0]]).expand(n, 2), torch.zeros(n, 3),
+            )  # fmt: skip
+
+        together, _ = network(inputs([0, 1, 2]))
+        for k in range(3):
+            torch.testing.assert_close(network(inputs([k]))[0][0], together[k])
+
+
+def test_same_seed_same_numbers_and_other_seed_others(table, roles, small):
+    runs = [Forecaster(**small, seed=s).fit(table, **roles) for s in (0, 0, 1)]
+    tables = [run.predict(future=ahead(table, 6)) for run in runs]
+    assert tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+
+
+def test_saved_and_loaded_it_forecasts_the_same(fitted, table, tmp_path):
+    fitted.save(tmp_path / "model", report="<html></html>")
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "report.html",
+    ]  # fmt: skip
+    loaded = longspan.load(tmp_path / "model")
+    future = ahead(table, 6)
+    assert loaded.predict(future=future).equals(fitted.predict(future=future))
+    assert loaded.predict(table, future).equals(fitted.predict(table, future))
+    assert loaded.get_params()["hidden_size"] == 8
+    assert "seasonal naive" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_backtest_trains_before_the_windows_once_or_anew(table, roles, small):
+    model = Forecaster(**small)
+    once = model.backtest(table, windows=2, **roles)
+    anew = model.backtest(table, windows=2, refit=True, **roles)
+    for evaluation in (once, anew):
+        assert len(evaluation.model.series) == 6
+        assert evaluation.by_step["model"]["mae"].shape == (6,)
+    order = np.argsort(once.model.origin * 10 + [int(s[1]) for s in once.model.series])
+    other = np.argsort(anew.model.origin * 10 + [int(s[1]) for s in anew.model.series])
+    np.testing.assert_array_equal(once.model.actual[order], anew.model.actual[other])
+    assert not hasattr(model, "engine_")
+
+
+def test_refit_uses_everything_and_keeps_the_scores(table, roles, small):
+    plain = Forecaster(**small).fit(table, test_windows=1, **roles)
+    again = Forecaster(**small).fit(table, test_windows=1, refit=True, **roles)
+    assert again.evaluation_.scores == plain.evaluation_.scores
+    assert again.trained_until_["s0"] == plain.trained_until_["s0"] + 6
+    assert not again.predict(future=ahead(table, 6)).equals(plain.predict(future=ahead(table, 6)))
+
+
+def test_scoring_on_training_data_needs_a_word(fitted, table):
+    assert fitted.evaluate(table, 2).scores.keys() == fitted.evaluation_.scores.keys()
+    with pytest.raises(InputError, match="trained on"):
+        fitted.evaluate(table, 3)
+    assert fitted.evaluate(table, 3, allow_seen=True).model.mean.shape == (9, 6)
+    assert fitted.score(table, 2) == -fitted.evaluate(table, 2).scores["model"]["mase"]
+
+
+def test_scikit_learns_protocol(small):
+    model = Forecaster(**small)
+    twin = clone(model.set_params(horizon=3))
+    assert twin.get_params()["horizon"] == 3
+    assert "horizon=3" in repr(twin)
+    with pytest.raises(NotFittedError):
+        model.predict()
+
+
+def series(n=100):
+    return 10.0 + np.sin(np.arange(n) / 3)
+
+
+BAD_OPTIONS = {
+    "`horizon` = 0 cannot be used": {"horizon": 0},
+    "Did you mean 'hidden_size'": {"hiden_size": 3},
+    "rising order": {"quantiles": (0.9, 0.1)},
+    "layer_norm needs cell='lstm'": {"cell": "gru", "layer_norm": True},
+    "for counts": {"likelihood": "negative_binomial"},
+    "takes no anchor": {"likelihood": "negative_binomial", "anchor": "last"},
+    "needs a season": {"anchor": "seasonal", "season_length": 1},
+}
+
+
+@pytest.mark.parametrize("message", BAD_OPTIONS)
+def test_bad_options(message):
+    with pytest.raises(InputError, match=message):
+        Forecaster(**{"horizon": 6, "max_steps": 1, **BAD_OPTIONS[message]}).fit(series())
+
+
+def test_bad_data(small):
+    model = Forecaster(**small)
+    with pytest.raises(InputError, match="needs at least 7"):
+        model.fit(series(6))
+    with pytest.raises(InputError, match="never changes"):
+        model.fit(np.full(100, 3.0))
+    with pytest.raises(InputError, match="is missing"):
+        model.fit(np.full(100, np.nan))
+    with pytest.raises(InputError, match="infinite"):
+        model.fit(np.append(series(), np.inf))
+    with pytest.raises(InputError, match="`test_windows` must be 0 or more"):
+        model.fit(series(), test_windows=-1)
+    with pytest.raises(InputError, match="recursive forecast needs"):
+        Forecaster(**small, decoding="recursive").fit(
+            pl.DataFrame({"y": series(), "x": series()}), target="y", past_covariates=["x"]
+        )
+
+
+def test_covariates_missing_at_prediction(fitted, table):
+    with pytest.raises(InputError, match=r"\['price'\] must be known for all 6 steps"):
+        fitted.predict()
+    with pytest.raises(InputError, match=r"\['price'\] are missing from `future`"):
+        fitted.predict(future=ahead(table, 6).drop("price"))
+    with pytest.raises(InputError, match="covariate 'rain' is missing"):
+        fitted.predict(table.drop("rain"), ahead(table, 6))
+    with pytest.raises(InputError, match="must be known"):
+        fitted.predict(future=ahead(table, 5))
+
+
+def test_the_smallest_series_and_horizon():
+    model = Forecaster(horizon=1, max_steps=2, hidden_size=1).fit(np.array([1.0, 2.0, 4.0]))
+    assert model.predict().height == 1
+
+
+def test_series_of_very_different_size_share_a_model(small):
+    base = series(200)
+    model = Forecaster(**small).fit(np.stack([base, base * 1e6, base * 1e-3], 1))
+    mean = model.predict()["mean"].to_numpy().reshape(3, -1)
+    np.testing.assert_allclose(mean[1] / mean[0], 1e6, rtol=1e-3)
+    np.testing.assert_allclose(mean[2] / mean[0], 1e-3, rtol=1e-3)
+
+
+def test_window_units_ignore_missing_values_and_fall_back():
+    nan = torch.nan
+    context = torch.tensor([[1.0, 3.0, nan], [5.0, 5.0, 5.0], [nan, nan, nan]])
+    location, scale = window_units(context, torch.full((3, 1), 7.0), torch.full((3, 1), 2.0))
+    assert location[:, 0].tolist() == [2.0, 5.0, 7.0]
+    assert scale[:, 0].tolist() == [1.0, 2.0, 2.0]
+
+
+def test_likelihoods_agree_with_scipy():
+    from scipy import stats
+
+    torch.manual_seed(0)
+    frame = Frame(torch.tensor([3.0]), torch.tensor([2.0]), torch.tensor([0.5]))
+    levels, generator = (0.1, 0.5, 0.9), torch.Generator().manual_seed(0)
+    y = torch.tensor([4.0])
+    for name, raw in {
+        "normal": [0.2, 0.3], "student_t": [0.2, 0.3, 1.0], "negative_binomial": [0.2, 0.3]
+    }.items():  # fmt: skip
+        likelihood, values = LIKELIHOODS[name](levels), torch.tensor([raw])
+        softplus = [float(torch.nn.functional.softplus(torch.tensor(v))) for v in raw]
+        if name == "normal":
+            law = stats.norm(3 + 2 * 0.7, 2 * (softplus[1] + 1e-4))
+        elif name == "student_t":
+            law = stats.t(2.001 + softplus[2], 3 + 2 * 0.7, 2 * (softplus[1] + 1e-4))
+        else:
+            mu, r = 2 * softplus[0], 1 / (softplus[1] + 1e-4)
+            law = stats.nbinom(r, r / (r + mu))
+        density = law.logpmf(4) if name == "negative_binomial" else law.logpdf(4.0) + np.log(2.0)
+        assert float(likelihood.loss(values, y, frame)) == pytest.approx(-density, rel=1e-4)
+        found = likelihood.quantiles(values, frame, levels)[0].tolist()
+        assert found == pytest.approx(law.ppf(levels), rel=1e-3)
+        assert float(likelihood.mean(values, frame)) == pytest.approx(law.mean(), rel=1e-3)
+        many = values.expand(40000, -1)
+        wide = Frame(*(v.expand(40000) for v in (frame.location, frame.scale, frame.anchor)))
+        drawn = likelihood.sample(many, wide, generator)
+        assert float(drawn.mean()) == pytest.approx(law.mean(), rel=0.05)
+        assert float((drawn <= law.ppf(0.9)).float().mean()) == pytest.approx(
+            law.cdf(law.ppf(0.9)), abs=0.01
+        )
+
+
+def test_pinball_loss_finds_quantiles_and_crossing_ones_are_sorted():
+    torch.manual_seed(0)
+    levels = (0.1, 0.5, 0.9)
+    y = torch.randn(4000)
+    one = torch.ones(4000)
+    raw = torch.zeros(4, requires_grad=True)
+    likelihood, optimizer = Quantile(levels), torch.optim.Adam([raw], lr=0.05)
+    for _ in range(300):
+        optimizer.zero_grad()
+        likelihood.loss(raw.expand(4000, 4), y, Frame(0 * one, one, 0 * one)).mean().backward()
+        optimizer.step()
+    np.testing.assert_allclose(raw.detach()[:3], np.quantile(y.numpy(), levels), atol=0.05)
+    crossed = torch.tensor([[2.0, 1.0, 3.0, 0.0]])
+    frame = Frame(torch.zeros(1), torch.ones(1), torch.zeros(1))
+    assert likelihood.quantiles(crossed, frame, levels).tolist() == [[1.0, 2.0, 3.0]]

@@ -1,0 +1,186 @@
+"""The command line, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+from longspan.cli import with_file
+from longspan.errors import InputError
+
+FAST = ["--horizon", "6", "--max-steps", "4", "--hidden-size", "4"]
+
+
+def run(*words, **options):
+    command = [sys.executable, "-m", "longspan", *map(str, words)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "sales.csv"
+    table = pl.DataFrame({"day": [f"2024-{1 + k // 28:02}-{1 + k % 28:02}" for k in range(28)] * 1})
+    table = pl.DataFrame({"step": range(120), "sales": [float(k % 7 + k / 50) for k in range(120)]})
+    table.write_csv(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "sales"
+    done = run("fit", "forecast", data, "--target", "sales", "--time", "step", *FAST, "--output", path)
+    assert done.returncode == 0, done.stderr
+    assert "Scores on data the model did not see" in done.stdout
+    assert str(path / "report.html") in done.stdout
+    return path
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported():
+    script = (
+        "import sys; from longspan.cli import app\n"
+        "try: app(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'polars', 'pandas', 'sklearn', 'plotly', 'numpy', 'scipy', 'jinja2'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    for words in (["--help"], ["fit", "forecast", "--help"], ["--version"]):
+        command = [sys.executable, "-c", script, *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "HEAVY []" in done.stdout
+    assert "--hidden-size" in run("fit", "forecast", "--help").stdout
+
+
+def test_importing_longspan_imports_nothing_heavy():
+    script = (
+        "import sys, longspan; heavy = {'torch', 'polars', 'pandas', 'sklearn', 'plotly',"
+        " 'matplotlib', 'fastapi'}; sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_predict_and_evaluate(model, data, tmp_path):
+    printed = run("predict", model)
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout.splitlines()[0] == "step,mean,q0.1,q0.5,q0.9"
+    assert printed.stdout.splitlines()[1].startswith("120,")
+    for name in ("f.csv", "f.parquet"):
+        done = run("predict", model, data, "--output", tmp_path / "out" / name)
+        assert done.returncode == 0, done.stderr
+    assert pl.read_csv(tmp_path / "out" / "f.csv").height == 6
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["f.csv", "f.parquet"]
+    done = run("evaluate", model, data, "--windows", "2")
+    assert done.returncode == 0, done.stderr
+    assert "last value" in done.stdout
+
+
+def test_users_mistakes_end_with_one_message_and_code_2(model, data, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("step,sales\n0,1\n1,many\n")
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "config.json").write_text("{")
+    fit = ["fit", "forecast"]
+    cases = {
+        "There is no file": [*fit, tmp_path / "none.csv"],
+        "Did you mean 'sales'": [*fit, data, "--target", "sale"],
+        "must be numeric, got 'many'": [*fit, bad, "--target", "sales"],
+        "horizon": [*fit, data, "--horizon", "0"],
+        "--hidden-sice": [*fit, data, "--hidden-sice", "3"],
+        "needs at least": [*fit, data, "--target", "sales", "--horizon", "1000"],
+        "quantiles": [*fit, data, "--quantiles", "0.9", "0.1"],
+        "There is no model directory": ["predict", tmp_path / "none"],
+        "cannot be used": ["predict", tmp_path / "torn"],
+        ".csv or .parquet": ["predict", model, "--output", "x.txt"],
+        "trained on": ["evaluate", model, data, "--windows", "9"],
+        "not a model": [*fit, data, "--output", tmp_path],
+        "cannot be read as YAML": [*fit, data, "--config", tmp_path / "none.yaml"],
+        "Unknown command": ["forecats"],
+    }
+    for message, words in cases.items():
+        done = run(*words)
+        assert done.returncode == 2, (words, done.stdout, done.stderr)
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "torn"]
+
+
+def test_options_from_a_file_and_flags_that_win(data, tmp_path):
+    (tmp_path / "options.yaml").write_text(
+        "horizon: 6\nhidden_size: 4\nmax-steps: 3\nquantiles: [0.2, 0.5, 0.8]\ncalendar: false\n"
+        "patience: null\ntarget: sales\n"
+    )
+    words = with_file(["fit", "--config", str(tmp_path / "options.yaml"), "--horizon=3"])
+    assert words[:2] == ["fit", "--horizon=3"]
+    assert "--no-calendar" in words
+    done = run(
+        "fit", "forecast", data, "--config", tmp_path / "options.yaml", "--horizon", "3",
+        "--output", tmp_path / "m", "--no-report",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    printed = run("predict", tmp_path / "m").stdout.splitlines()
+    assert printed[0].endswith("mean,q0.2,q0.5,q0.8")
+    assert len(printed) == 1 + 3
+    (tmp_path / "options.yaml").write_text("horizn: 6\n")
+    done = run("fit", "forecast", data, "--config", tmp_path / "options.yaml")
+    assert done.returncode == 2
+    assert "horizn" in done.stderr
+    with pytest.raises(InputError, match="needs the name"):
+        with_file(["--config"])
+
+
+def test_killed_and_resumed_it_ends_with_the_same_model(data, tmp_path):
+    """SIGKILL whenever it comes, then --resume: the same weights, bit for bit."""
+
+    def words(name):
+        return [
+            "fit", "forecast", data, "--target", "sales", "--time", "step", "--horizon", "6",
+            "--max-epochs", "30", "--hidden-size", "6", "--dropout", "0.2", "--batch-size", "8",
+            "--checkpoint-dir", tmp_path / f"{name}-state", "--checkpoint-every", "7",
+            "--log-dir", tmp_path / f"{name}-log", "--resume", "--no-report",
+            "--output", tmp_path / name,
+        ]  # fmt: skip
+
+    assert run(*words("whole")).returncode == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "longspan", *map(str, words("killed"))],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    state = tmp_path / "killed-state" / "checkpoint.pt"
+    while not state.exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists()
+    assert run(*words("killed")).returncode == 0
+    for name in ("model.safetensors",):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    logs = [(tmp_path / f"{name}-log" / "log.jsonl").read_bytes() for name in ("killed", "whole")]
+    assert logs[0] == logs[1]
+
+
+def test_torchrun_trains_one_model_with_two_processes(data, tmp_path):
+    flags = ["--target", "sales", "--time", "step", *FAST, "--no-report", "--output"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [
+        *launcher, "--nproc-per-node", "2", "-m", "longspan", "fit", "forecast", str(data), *flags,
+        str(tmp_path / "two"), "--log-dir", str(tmp_path / "log"),
+    ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Model:") == 1
+    assert run("fit", "forecast", data, *flags, tmp_path / "one").returncode == 0
+    one, two = (
+        [float(v) for line in run("predict", tmp_path / n).stdout.splitlines()[1:] for v in line.split(",")]
+        for n in ("one", "two")
+    )
+    assert one == pytest.approx(two, rel=1e-4)
