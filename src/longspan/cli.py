@@ -228,12 +228,24 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         words = with_file(list(sys.argv[1:] if arguments is None else arguments))
         app(words, exit_on_error=False, print_error=False)
     except (LongspanError, CycloptsError) as error:
-        print(f"longspan: {error}", file=sys.stderr)
+        print(f"longspan: {in_words(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("longspan: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def in_words(error: Exception) -> str:
+    """Return a user's mistake in words."""
+    from pydantic import ValidationError
+
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, ValidationError):
+        return str(error)
+    from longspan.tasks.estimator import problems
+
+    return "\n".join(problems(cause))
 
 
 def with_file(words: list[str]) -> list[str]:

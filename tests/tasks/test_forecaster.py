@@ -99,7 +99,7 @@ def test_a_window_does_not_depend_on_its_batch_or_on_what_lies_before_the_series
     torch.manual_seed(0)
     for decoding in ("direct", "encoder_decoder", "recursive"):
         network = ForecastNetwork(
-            (0, 0, 0), horizon=3, context_length=8, seasons=(4,), decoding=decoding,
+            (0, 0, 0, 0), horizon=3, context_length=8, seasons=(4,), decoding=decoding,
             anchor="seasonal", hidden_size=5,
         ).eval()  # fmt: skip
         context = torch.randn(3, network.lookback)

@@ -67,10 +67,11 @@ def checked(config: type[BaseModel], options: dict[str, Any]) -> Any:
     try:
         return config(**options)
     except ValidationError as error:
-        raise InputError("\n".join(_lines(error))) from None
+        raise InputError("\n".join(problems(error))) from None
 
 
-def _lines(error: ValidationError) -> list[str]:
+def problems(error: ValidationError) -> list[str]:
+    """Return a line for each thing that pydantic found wrong, with the value that was given."""
     lines = []
     for problem in error.errors():
         message = problem["msg"].removeprefix("Value error, ")

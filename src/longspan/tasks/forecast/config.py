@@ -106,6 +106,15 @@ class ForecastConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     """Every random draw comes from this number."""
 
+    @field_validator(
+        "context_length", "season_length", "max_steps", "steps_per_epoch", "max_grad_norm", "patience",
+        mode="before",
+    )  # fmt: skip
+    @classmethod
+    def _none_in_words(cls, value: object) -> object:
+        """Take the word for it: a command line has no other way to say None."""
+        return None if value == "none" else value
+
     @field_validator("quantiles")
     @classmethod
     def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:

@@ -55,7 +55,8 @@ class Engine:
             )
         sizes = (
             schema.width(schema.past_covariates),
-            schema.width(schema.future_covariates) + calendar_size,
+            schema.width(schema.future_covariates),
+            calendar_size,
             schema.width(schema.static_covariates),
         )
         with torch.random.fork_rng(devices=[]):

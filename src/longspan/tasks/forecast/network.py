@@ -27,7 +27,7 @@ class Inputs:
             the context); NaN where missing.
         inside: Whether each of those steps lies inside its series, (B, L').
         past: Covariates known only in the past, (B, L', P).
-        known: Covariates known in advance and calendar features, (B, L' + H, F).
+        known: Covariates known in advance, then calendar features, (B, L' + H, F).
         static: Covariates of the series, (B, S).
         units: Level and spread of the series' training part, (B, 2).
         actual: Target from the origin on, (B, H), NaN where missing; None when it is not known.
@@ -47,7 +47,8 @@ class ForecastNetwork(nn.Module):
     """Scaling, a recurrent body and an output layer.
 
     Args:
-        sizes: Numbers of past, known and static inputs.
+        sizes: Numbers of inputs: past covariates, covariates known in advance, calendar
+            features, static covariates.
         horizon: Steps to forecast.
         context_length: Steps that the recurrent body reads.
         seasons: Season lengths whose lagged values are inputs; the first is the anchor's. Empty
@@ -66,7 +67,7 @@ class ForecastNetwork(nn.Module):
 
     def __init__(
         self,
-        sizes: tuple[int, int, int],
+        sizes: tuple[int, int, int, int],
         *,
         horizon: int,
         context_length: int,
@@ -83,17 +84,17 @@ class ForecastNetwork(nn.Module):
         layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        num_past, num_known, num_static = sizes
+        num_past, num_future, num_calendar, num_static = sizes
         self.horizon, self.context_length = horizon, context_length
         self.seasons, self.anchor, self.scaling = tuple(seasons), anchor, scaling
         self.recursive = decoding == "recursive"
         self.counts = likelihood == "negative_binomial"
         self.likelihood: Likelihood = LIKELIHOODS[likelihood](levels)
-        # With a season also the inputs of one season before: they explain the value of then.
-        times = 2 if self.seasons else 1
+        # With a season also the covariates of one season before: they explain the value of then.
+        self.num_lagged = num_future if self.seasons else 0
         self.body: Body = BODIES[decoding](
             num_past,
-            len(self.seasons) + times * num_known + num_static,
+            len(self.seasons) + num_future + self.num_lagged + num_calendar + num_static,
             horizon=horizon,
             cell=cell,
             hidden_size=hidden_size,
@@ -106,7 +107,7 @@ class ForecastNetwork(nn.Module):
             detach_last=likelihood == "quantile",
         )  # fmt: skip
         self.past_units = Standardise(num_past)
-        self.known_units = Standardise(num_known)
+        self.known_units = Standardise(num_future + num_calendar)
         self.static_units = Standardise(num_static)
 
     @property
@@ -188,12 +189,12 @@ class ForecastNetwork(nn.Module):
         return torch.stack(columns, -1) if columns else step.new_zeros(len(step), 0)
 
     def _known(self, known: Tensor, past_steps: int) -> Tensor:
-        """Return the inputs known in advance, and those of one season before, (B, L + H, ·)."""
+        """Return inputs known in advance, and covariates of one season before, (B, L + H, ·)."""
         here = known[:, past_steps - self.context_length :]
-        if not self.seasons:
+        if not self.num_lagged:
             return here
         before = self._lag_index(past_steps, self.recursive)[:, 0]
-        return torch.cat([here, known[:, before]], -1)
+        return torch.cat([here, known[:, before, : self.num_lagged]], -1)
 
     def _anchor(self, filled: Tensor, lags: Tensor, teacher: bool) -> Tensor:
         steps = lags.shape[1] - 1 if teacher else self.horizon
