@@ -4,13 +4,20 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test browser lint format bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
-test: lint
+test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The report is also tested in a real browser; where none can be installed, that test is skipped.
+browser:
+	@command -v chromium chromium-browser chrome >/dev/null \
+	  || (command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	      && apt-get update -qq && apt-get install -y -qq chromium >/dev/null) \
+	  || echo "No Chromium here and none could be installed: the browser test will be skipped."
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -107,7 +107,8 @@ class ForecastConfig(BaseModel):
     """Every random draw comes from this number."""
 
     @field_validator(
-        "context_length", "season_length", "max_steps", "steps_per_epoch", "max_grad_norm", "patience",
+        "context_length", "season_length", "max_steps", "steps_per_epoch", "max_grad_norm",
+        "patience",
         mode="before",
     )  # fmt: skip
     @classmethod
