@@ -69,7 +69,8 @@ def _list(y: Any) -> list[float | None]:
 def window(evaluation: Evaluation, k: int, baseline: str | None) -> go.Figure:
     """Return one window: some history, what happened, the forecast with its intervals."""
     f = evaluation.model
-    shown = min(len(f.history[k]), max(3 * f.mean.shape[1], 2 * f.season_length))
+    horizon = f.mean.shape[1]
+    shown = min(len(f.history[k]), max(3 * horizon, min(f.season_length, 6 * horizon)))
     before = _times_before(f, k, shown)
     made = figure(380)
     for low, high, shade in _bands(f.levels):
