@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 from longspan.errors import InputError
 
@@ -36,7 +36,7 @@ class Clipping:
             if limit is not None and not limit > 0.0:
                 raise InputError(f"The clipping limit `{name}` must be positive, got {limit!r}.")
 
-    def __call__(self, parameters: Sequence[nn.Parameter]) -> tuple[Tensor, Tensor]:
+    def __call__(self, parameters: Sequence[nn.Parameter]) -> tuple[float, float]:
         """Clip the gradients in place.
 
         Returns:
@@ -44,20 +44,19 @@ class Clipping:
         """
         with_gradient = [p for p in parameters if p.grad is not None]
         gradients = [p.grad for p in with_gradient if p.grad is not None]
-        before = get_total_norm(gradients)
+        after = before = float(get_total_norm(gradients))
         if self.value is not None:
             torch._foreach_clamp_min_(gradients, -self.value)
             torch._foreach_clamp_max_(gradients, self.value)
         if self.adaptive is not None:
             for p in with_gradient:
                 _clip_units(p, self.adaptive)
-        after = before
         if self.value is not None or self.adaptive is not None:
-            after = get_total_norm(gradients)
-        if self.norm is not None:
-            clip_grads_with_norm_(with_gradient, self.norm, after)
-            after = after.clamp(max=self.norm)
-        return before, 1.0 - after / before.clamp(min=1e-30)
+            after = float(get_total_norm(gradients))
+        if self.norm is not None and after > self.norm:
+            torch._foreach_mul_(gradients, self.norm / after)
+            after = self.norm
+        return before, 1.0 - after / before if before > 0.0 else 0.0
 
 
 def _clip_units(parameter: nn.Parameter, limit: float) -> None:

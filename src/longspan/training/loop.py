@@ -202,17 +202,8 @@ class _Run:
 
     def _step(self, group: list[Share]) -> None:
         self.optimizer.zero_grad()
-        total, weight = 0.0, 0.0
-        for share in group:
-            result = self._forward(share)
-            result.total.backward()
-            total, weight = total + float(result.total.detach()), weight + float(result.weight)
-        total, weight = self.here.sum(total, weight)
-        loss = total / max(weight, 1e-30)
-        # Gradients are those of the sum, averaged over processes; the loss is a mean over all.
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        torch._foreach_mul_(gradients, self.here.size / max(weight, 1e-30))
-        norm, clipped = torch.stack(self.plan.clipping(self.parameters)).tolist()
+        loss = self._backward(group)
+        norm, clipped = self.plan.clipping(self.parameters)
         self._stop_if_diverged(loss, norm)
         rate = self._learning_rate()
         for parameters in self.optimizer.param_groups:
@@ -227,6 +218,26 @@ class _Run:
         self.history.steps.append(record)
         for logger in self.loggers:
             logger.step(record)
+
+    def _backward(self, group: list[Share]) -> float:
+        """Set the gradients of the mean over all terms of all processes; return that mean."""
+        if len(group) == 1:
+            result = self._forward(group[0])
+            total, weight = self.here.sum(float(result.total.detach()), float(result.weight))
+            weight = max(weight, 1e-30)
+            # Gradients are averaged over the processes, so each counts that many times.
+            (result.total * (self.here.size / weight)).backward()
+            return total / weight
+        total, weight = 0.0, 0.0
+        for share in group:
+            result = self._forward(share)
+            result.total.backward()
+            total, weight = total + float(result.total.detach()), weight + float(result.weight)
+        total, weight = self.here.sum(total, weight)
+        weight = max(weight, 1e-30)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        torch._foreach_mul_(gradients, self.here.size / weight)
+        return total / weight
 
     def _forward(self, share: Share) -> Loss:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
