@@ -100,20 +100,21 @@ def test_order_of_rows_does_not_matter(random, series, steps):
 
 
 def test_gaps_duplicates_and_missing_values_follow_the_stated_rules():
-    times = hourly(6)
+    times = hourly(12)
     table = pl.DataFrame(
         {
-            "time": [times[k] for k in (0, 1, 1, 3, 4, 5)],
-            "y": [1.0, 2.0, 4.0, 7.0, None, 9.0],
+            "time": [times[k] for k in (0, 1, 1, 3, 4, *range(5, 12))],
+            "y": [1.0, 2.0, 4.0, 7.0, None, *map(float, range(5, 12))],
         }
     )
     panel, schema = panel_of(table)
-    np.testing.assert_array_equal(panel.values(0), [1.0, 3.0, np.nan, 7.0, np.nan, 9.0])
+    expected = [1.0, 3.0, np.nan, 7.0, np.nan, *range(5, 12)]
+    np.testing.assert_array_equal(panel.values(0), expected)
     assert schema.frequency == "1h"
     notes = " ".join(panel.notes)
     assert "1 rows repeat the time" in notes
     assert "1 rows were missing" in notes
-    assert "2 of 6 values are missing" in notes
+    assert "2 of 12 values are missing" in notes
 
 
 def test_leading_and_trailing_missing_values_are_cut_off():
@@ -163,6 +164,13 @@ def test_all_kinds_of_tables_give_the_same_panel(tmp_path):
         panel, _ = panel_of(source)
         assert torch.equal(panel.target, expected.target)
         assert (panel.times(1, 0, 5) == expected.times(1, 0, 5)).all()
+    indexed = table.to_pandas().set_index("time")
+    for source in (indexed, indexed.rename_axis(None)):
+        panel, schema = panel_of(source)
+        assert schema.time == "time"
+        assert torch.equal(panel.target, expected.target)
+    one, schema = panel_of(indexed["a"])
+    assert (one.ids, schema.time) == (("a",), "time")
     array, _ = panel_of(table.select("a", "b").to_numpy())
     assert torch.equal(array.target, expected.target)
     assert array.ids == ("series_0", "series_1")
@@ -209,6 +217,10 @@ BAD = {
     "`frequency` must be a number and a unit": (
         {"y": [1.0, 2.0]},
         {"target": "y", "frequency": "often"},
+    ),
+    "seems to hold several series": (
+        {"time": [0, 0, 1, 1, 2, 2], "y": [1.0, 5.0, 2.0, 6.0, 3.0, 7.0]},
+        {"target": "y", "time": "time"},
     ),
     "needs times that are dates": ({"y": [1.0, 2.0]}, {"target": "y", "frequency": "1h"}),
 }

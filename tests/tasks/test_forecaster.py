@@ -297,3 +297,28 @@ def test_pinball_loss_finds_quantiles_and_crossing_ones_are_sorted():
     crossed = torch.tensor([[2.0, 1.0, 3.0, 0.0]])
     frame = Frame(torch.zeros(1), torch.ones(1), torch.zeros(1))
     assert likelihood.quantiles(crossed, frame, levels).tolist() == [[1.0, 2.0, 3.0]]
+
+
+def test_ids_and_dates_come_back_as_they_were_given(small):
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=k) for k in range(60)]
+    table = pl.DataFrame({"store": [7] * 60 + [8] * 60, "day": days * 2, "y": series(120)})
+    found = Forecaster(**small).fit(table, target="y", id="store").predict()
+    assert found.schema["store"] == pl.Int64
+    assert found.schema["day"] == pl.Date
+    assert found["day"][0] == dt.date(2024, 3, 1)
+
+
+def test_dates_as_text_of_any_form_are_kept_in_order(small, tmp_path):
+    """Days first: in order of text the rows would be in another order than in time."""
+    days = [dt.date(2024, 1, 1) + dt.timedelta(days=k) for k in range(100)]
+    table = pl.DataFrame({"day": [d.strftime("%d.%m.%Y") for d in days], "y": series(100)})
+    model = Forecaster(**small).fit(table)
+    assert model.predict().equals(model.predict(table))
+    assert model.predict()["day"][0] == dt.datetime(2024, 4, 10)
+
+
+def test_a_series_too_short_for_the_test_part_is_left_out(small):
+    table = pl.DataFrame({"id": ["a"] * 60 + ["b"] * 8, "y": series(68)})
+    model = Forecaster(**small).fit(table, target="y", id="id", test_windows=2)
+    assert set(model.evaluation_.model.series) == {"a"}
+    assert set(model.predict()["id"]) == {"a", "b"}

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: How far from the grid a time may be, in steps: months are not all equally long.
 OFF_GRID, OFF_GRID_MONTHS = 1e-4, 0.13
 
+#: Share of repeated times that is no longer taken for a slip such as the end of summer time.
+MANY_DUPLICATES = 0.1
+
 
 def resolve_schema(
     table: pl.DataFrame,
@@ -140,7 +143,7 @@ class _Rows:
             self.time = np.tile(time, repeats)
         else:
             repeats = 1
-            self.ids, self.codes = _series_codes(table, schema)
+            self.ids, self.codes = series_codes(table, schema)
             self.time = time
         self.target = np.concatenate(targets) if repeats > 1 else targets[0]
         self.past = _matrix(table, schema.past_covariates, schema, repeats)
@@ -172,6 +175,12 @@ class _Rows:
     def merge_duplicates(self) -> None:
         same = (self.codes[1:] == self.codes[:-1]) & (self.time[1:] == self.time[:-1])
         if same.any():
+            if same.mean() > MANY_DUPLICATES:
+                raise InputError(
+                    f"{same.sum()} of {len(self.codes)} rows repeat the time of another, so the "
+                    "table seems to hold several series. Name the column that tells them apart "
+                    "with `id`, or the right time column with `time`."
+                )
             example = self.time[1:][same][0]
             self.notes.append(
                 f"{same.sum()} rows repeat the time of another of the same series (first at "
@@ -270,7 +279,7 @@ class _Rows:
         return np.searchsorted(self.codes, np.arange(len(self.ids)))
 
 
-def _series_codes(table: pl.DataFrame, schema: Schema) -> tuple[tuple[str, ...], np.ndarray]:
+def series_codes(table: pl.DataFrame, schema: Schema) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the names of the series in order of appearance, and each row's number."""
     import polars as pl
 

@@ -81,9 +81,21 @@ def _from_array(array: np.ndarray) -> pl.DataFrame:
     return pl.DataFrame({f"series_{k}": columns[:, k] for k in range(columns.shape[1])})
 
 
+def _with_index(frame: Any) -> Any:
+    """Return a pandas frame whose index, where it says something, is a column: time, say."""
+    if not hasattr(frame, "columns"):  # a pandas Series
+        frame = frame.to_frame(frame.name or "series_0")
+    if type(frame.index).__name__ == "RangeIndex":
+        return frame
+    names = [name or "time" for name in frame.index.names]
+    return frame.rename_axis(names if len(names) > 1 else names[0]).reset_index()
+
+
 def _from_frame(source: Any) -> pl.DataFrame:
     import narwhals as nw
 
+    if type(source).__module__.partition(".")[0] == "pandas":
+        source = _with_index(source)
     try:
         frame = nw.from_native(source)
     except TypeError:

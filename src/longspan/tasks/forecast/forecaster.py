@@ -206,7 +206,8 @@ class Forecaster(Estimator):
         self._check_future(panel)
         series = np.arange(len(panel))
         forecasts = self.engine_.forecast(panel, series, panel.stop)
-        return output.forecast_table(forecasts, self.schema_, self.engine_.config.quantiles)
+        found = output.forecast_table(forecasts, self.schema_, self.engine_.config.quantiles)
+        return output.like(found, table)
 
     def evaluate(
         self, data: Any, windows: int = 4, *, step: int | None = None, allow_seen: bool = False

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from longspan.data import Schema
+from longspan.data.columns import parse_time
+from longspan.data.prepare import series_codes
 from longspan.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,16 +21,14 @@ if TYPE_CHECKING:
 
 
 def recent_rows(table: pl.DataFrame, schema: Schema, count: int) -> pl.DataFrame:
-    """Return the last `count` rows of each series, sorted by time, with the schema's columns."""
+    """Return the last `count` rows of each series in order of time, with the schema's columns."""
     names = [schema.time, schema.id, *schema.target, *schema.covariates]
     table = table.select([name for name in names if name])
-    if schema.time:
-        table = table.sort(schema.time)
-    return (
-        table.group_by(schema.id, maintain_order=True).tail(count)
-        if schema.id
-        else table.tail(count)
-    )
+    _, codes = series_codes(table, schema)
+    time = parse_time(table[schema.time])[0] if schema.time else np.arange(table.height)
+    order = np.lexsort((time, codes))
+    ends = np.searchsorted(codes[order], codes[order], side="right")
+    return table[order[ends - np.arange(len(order)) <= count]]
 
 
 def table_to_tensors(table: pl.DataFrame) -> tuple[dict[str, Tensor], dict[str, Any]]:

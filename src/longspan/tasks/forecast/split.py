@@ -64,7 +64,9 @@ def split(panel: Panel, horizon: int, test_steps: int, validation_windows: int) 
             f"of {test_steps} needs at least {needed}. Give longer series, or lower the horizon or "
             "the number of test windows."
         )
-    return Split(train, np.maximum(validation, train), panel.stop)
+    # A series that takes no part ends where it begins.
+    ends = (train, np.maximum(validation, train), panel.stop)
+    return Split(*(np.where(usable, end, panel.first) for end in ends))
 
 
 def training_origins(
