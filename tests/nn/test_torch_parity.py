@@ -131,6 +131,17 @@ def test_copies_pickles_and_converts():
     layer.flatten_parameters()
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks at everything
+def test_compiled_it_computes_the_same():
+    layer, x = longspan.nn.LSTM(3, 5, 2), torch.randn(4, 2, 3, requires_grad=True)
+    compiled = torch.compile(layer, backend="aot_eager")
+    for options in ({}, {"lengths": torch.tensor([4, 2])}):
+        expected, found = layer(x, **options)[0], compiled(x, **options)[0]
+        torch.testing.assert_close(found, expected)
+        gradients = [torch.autograd.grad(o.sum(), x)[0] for o in (expected, found)]
+        torch.testing.assert_close(*gradients)
+
+
 def test_dropout_between_layers_acts_in_training_alone():
     torch.manual_seed(0)
     layer = longspan.nn.GRU(3, 5, 2, dropout=0.5)

@@ -36,6 +36,7 @@ class Vendor:
         }
         return next((reason for reason, true in reasons.items() if true), None)
 
+    @torch.compiler.disable  # as torch.nn's own layers: oneDNN's operator cannot be traced
     def run(self, call: Call) -> ScanResult:
         """Run the fused layer."""
         names = [name for name in _ORDER if call.params.get(name) is not None]

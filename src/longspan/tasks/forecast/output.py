@@ -50,15 +50,13 @@ def like(forecasts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     """Return forecasts whose id and time columns have the types of the table they continue."""
     import polars as pl
 
-    shared = [name for name in forecasts.columns if name in table.columns]
-    kinds = {name: table[name].dtype for name in shared}
-    keep = {n: k for n, k in kinds.items() if k == pl.Date or k.is_integer() or k == pl.String}
-    # Dates that came as text stay dates: the text's form is not known any more.
-    return forecasts.with_columns(
-        pl.col(n).cast(k)
-        for n, k in keep.items()
-        if not forecasts[n].dtype.is_temporal() or k == pl.Date
-    )
+    casts = []
+    for name in set(forecasts.columns) & set(table.columns):
+        found, given = forecasts[name].dtype, table[name].dtype
+        # Dates that came as text stay dates: the form of the text is not known any more.
+        if given == pl.Date or (given.is_integer() and not found.is_temporal()):
+            casts.append(pl.col(name).cast(given))
+    return forecasts.with_columns(casts)
 
 
 def join(parts: Sequence[Forecasts]) -> Forecasts:
