@@ -18,6 +18,9 @@ from longspan.tasks.forecast.config import ForecastConfig
 if TYPE_CHECKING:
     from longspan.tasks.forecast.results import Evaluation
 
+#: How times are written to CSV.
+TIMES = "%Y-%m-%d %H:%M:%S"
+
 app = App(
     name="longspan",
     version=__version__,
@@ -180,13 +183,15 @@ def predict(
         raise InputError(f"--output must end in .csv or .parquet, got {output}.")
     table = load(model).predict(data, future)
     if output is None:
-        sys.stdout.write(table.write_csv())
+        sys.stdout.write(table.write_csv(datetime_format=TIMES))
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.partial")
     try:
-        write = table.write_csv if output.suffix == ".csv" else table.write_parquet
-        write(temporary)
+        if output.suffix == ".csv":
+            table.write_csv(temporary, datetime_format=TIMES)
+        else:
+            table.write_parquet(temporary)
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)

@@ -314,7 +314,7 @@ def test_dates_as_text_of_any_form_are_kept_in_order(small, tmp_path):
     table = pl.DataFrame({"day": [d.strftime("%d.%m.%Y") for d in days], "y": series(100)})
     model = Forecaster(**small).fit(table)
     assert model.predict().equals(model.predict(table))
-    assert model.predict()["day"][0] == dt.datetime(2024, 4, 10)
+    assert model.predict()["day"][0] == dt.date(2024, 4, 10)
 
 
 def test_a_series_too_short_for_the_test_part_is_left_out(small):

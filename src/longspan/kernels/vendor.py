@@ -36,16 +36,22 @@ class Vendor:
         }
         return next((reason for reason, true in reasons.items() if true), None)
 
-    @torch.compiler.disable  # as torch.nn's own layers: oneDNN's operator cannot be traced
     def run(self, call: Call) -> ScanResult:
         """Run the fused layer."""
-        names = [name for name in _ORDER if call.params.get(name) is not None]
-        tensors = [call.x, *call.state, *(call.params[name] for name in names)]
-        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):  # type: ignore[union-attr]
-            output, *state = _Differentiable.apply(call, tuple(names), *tensors)  # type: ignore[misc]
-        else:
-            output, *state = _fused(call, names, *tensors)  # type: ignore[arg-type]
+        names = tuple(name for name in _ORDER if call.params.get(name) is not None)
+        weights = [w for name in names if (w := call.params[name]) is not None]
+        tensors = [call.x, *call.state, *weights]
+        output, *state = _run(call, names, tensors)  # type: ignore[call-arg]
         return ScanResult(output, tuple(state))
+
+
+# Not traced, as torch.nn's own layers are not: oneDNN's operator cannot be. (The decorator's type
+# stub loses the signature, hence the ignored type above.)
+@torch.compiler.disable
+def _run(call: Call, names: tuple[str, ...], tensors: list[Tensor]) -> Any:
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return _Differentiable.apply(call, names, *tensors)
+    return _fused(call, names, *tensors)
 
 
 _PLAIN = (GRU(), RNN("tanh"), RNN("relu"))

@@ -53,8 +53,11 @@ def like(forecasts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     casts = []
     for name in set(forecasts.columns) & set(table.columns):
         found, given = forecasts[name].dtype, table[name].dtype
-        # Dates that came as text stay dates: the form of the text is not known any more.
-        if given == pl.Date or (given.is_integer() and not found.is_temporal()):
+        if given == pl.String and found.is_temporal():
+            # The form of the text is not known any more; days need no hours.
+            days = forecasts[name].cast(pl.Date)
+            casts.append(days if (days == forecasts[name]).all() else pl.col(name))
+        elif given == pl.Date or (given.is_integer() and not found.is_temporal()):
             casts.append(pl.col(name).cast(given))
     return forecasts.with_columns(casts)
 
