@@ -17,6 +17,10 @@ ACTUAL, MODEL, BASELINE, VALIDATION, MUTED = "#333333", "#0072B2", "#E69F00", "#
 BAND = "rgba(0, 114, 178, {})"
 #: Points of a line that are drawn at most; beyond that, the extremes of equal stretches.
 POINTS = 2000
+#: A baseline whose error is so many times that of the best is drawn only on demand.
+FAR_OFF = 4.0
+#: Share of the width that a part of the data must have to bear its name.
+NAMED = 0.08
 
 
 def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,10 +121,15 @@ def by_step(evaluation: Evaluation, metric: str) -> go.Figure:
     """Return a metric along the horizon, the model against its baselines."""
     made = figure(xaxis_title="step of the horizon", yaxis_title=metric.upper())
     dashes = ["dot", "dash", "longdash", "dashdot"]
+    errors = {name: found["mae"] for name, found in evaluation.scores.items()}
+    best = min((e for n, e in errors.items() if n != "model"), default=np.inf)
     for n, (name, values) in enumerate(evaluation.by_step.items()):
         color, dash = (MODEL, "solid") if name == "model" else (BASELINE, dashes[n % 4])
         steps = np.arange(1, len(values[metric]) + 1)
-        made.add_trace(_line(steps, values[metric], name, color, dash=dash))
+        line = _line(steps, values[metric], name, color, dash=dash)
+        # A hopeless baseline would press all other lines onto the axis.
+        line.visible = "legendonly" if errors[name] > FAR_OFF * best else True
+        made.add_trace(line)
     return made
 
 
@@ -156,7 +165,8 @@ def series(run: ForecastRun, name: str) -> go.Figure:
             edges = _axis(times[[max(first, begin), min(stop, len(times) - 1)]])
             made.add_vrect(
                 x0=edges[0], x1=edges[1], fillcolor=color, opacity=0.12, line_width=0,
-                annotation_text=title, annotation_position="top left",
+                annotation_position="top left",
+                annotation_text=title if stop - first > NAMED * (len(times) - begin) else " ",
             )  # fmt: skip
     return made
 
@@ -194,7 +204,8 @@ def gradients(run: ForecastRun) -> go.Figure:
     made = figure(
         xaxis_title="optimiser step", yaxis_title="gradient norm", yaxis_type="log",
         yaxis2={"overlaying": "y", "side": "right", "range": [0, 100], "title": "% clipped",
-                "showgrid": False, "automargin": True, "type": "linear"},
+                "showgrid": False, "automargin": True, "type": "linear",
+                "tickmode": "linear", "dtick": 25},
     )  # fmt: skip
     steps = np.array([r["step"] for r in run.steps])
     for key, factor, name, color, axis in (
