@@ -84,8 +84,6 @@ class ForecastRun:
         facts: Sizes and counts: parameters, series, rows, seconds of training, device, threads.
         versions: Package versions by name.
         notes: What was found in the data and done about it (gaps, duplicates, ...).
-        target: What the values are, with their unit if known, e.g. "load (MW)".
-        command: The command line that reproduces the run, or None.
     """
 
     title: str
@@ -99,5 +97,3 @@ class ForecastRun:
     facts: dict[str, Any]
     versions: dict[str, str]
     notes: list[str] = field(default_factory=list)
-    target: str = "value"
-    command: str | None = None
