@@ -6,13 +6,16 @@ import contextlib
 import json
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import longspan
 from longspan.errors import LongspanError, ModelDirectoryError
+from longspan.tasks.storage import check_replaceable, check_tensors
 
 FUZZ = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -179,7 +182,6 @@ def test_a_failed_save_leaves_the_old_model(fitted, tmp_path, monkeypatch):
     path = tmp_path / "model"
     fitted.save(path)
     before = {p.name: p.read_bytes() for p in path.iterdir()}
-    from pathlib import Path
 
     def fail(self, data):
         raise OSError("disk full")
@@ -189,3 +191,79 @@ def test_a_failed_save_leaves_the_old_model(fitted, tmp_path, monkeypatch):
         fitted.save(path)
     assert before == {p.name: p.read_bytes() for p in path.iterdir()}
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_foreign_directory_with_a_config_is_not_replaced(fitted, tmp_path):
+    """Many programs call a file config.json."""
+    path = tmp_path / "other"
+    path.mkdir()
+    (path / "thesis.txt").write_text("dear")
+    for config in ('{"model_type": "bert"}', "{", "[]"):
+        (path / "config.json").write_text(config)
+        with pytest.raises(ModelDirectoryError, match="not a model"):
+            fitted.save(path)
+    assert (path / "thesis.txt").read_text() == "dear"
+
+
+def test_what_was_added_to_a_model_is_not_removed(fitted, tmp_path):
+    path = tmp_path / "model"
+    fitted.save(path, report="<p>")
+    (path / "notes.txt").write_text("dear")
+    with pytest.raises(ModelDirectoryError, match=r"also 'notes\.txt'"):
+        fitted.save(path)
+    assert (path / "notes.txt").read_text() == "dear"
+    (path / "notes.txt").unlink()
+    fitted.save(path)
+    assert not (path / "report.html").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("torn"), KeyboardInterrupt()])
+def test_a_swap_that_stops_half_way_leaves_the_old_model(fitted, tmp_path, monkeypatch, error):
+    path = tmp_path / "model"
+    fitted.save(path)
+    before = {p.name: p.read_bytes() for p in path.iterdir()}
+    rename = Path.rename
+
+    def stop(self, target):
+        if Path(target) == path and self.name != "model":
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", stop)
+    with pytest.raises(type(error)):
+        fitted.save(path)
+    assert before == {p.name: p.read_bytes() for p in path.iterdir()}
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+def test_paths_that_no_model_can_have(fitted, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / ("a" * 300), tmp_path / "file" / "model"):
+        with pytest.raises(ModelDirectoryError):
+            fitted.save(path)
+        refuses(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_checking_a_new_path_leaves_nothing_behind(tmp_path):
+    check_replaceable(tmp_path / "runs" / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_too_large_for_json_are_refused(copy):
+    text = (copy / "config.json").read_text()
+    (copy / "config.json").write_text(text.replace('"format": 1', '"format": 1, "x": [-1e999]'))
+    refuses(copy, "-1e999 is beyond")
+
+
+def test_all_wrong_tensors_are_named():
+    def tensors(**shapes):
+        return {name: torch.zeros(shape) for name, shape in shapes.items()}
+
+    check_tensors(tensors(a=(2,)), tensors(a=(2,)))
+    with pytest.raises(ModelDirectoryError) as caught:
+        check_tensors(tensors(a=(2,), b=()), tensors(a=(3,), c=()))
+    for words in ("'a' must be torch.float32 (2,)", "'b' is missing", "'c' is not expected"):
+        assert words in str(caught.value)
+    with pytest.raises(ModelDirectoryError, match="and 12 more"):
+        check_tensors({}, tensors(**{f"t{k}": () for k in range(20)}))

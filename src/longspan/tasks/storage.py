@@ -28,6 +28,8 @@ FORMAT = 1
 CONFIG, WEIGHTS, CARD, REPORT = "config.json", "model.safetensors", "README.md", "report.html"
 #: No real config comes near this size in bytes.
 LARGEST_CONFIG = 256 * 1024 * 1024
+#: How many wrong tensors a message lists.
+LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ def save_directory(
     path: Path, task: str, config: dict[str, Any], tensors: Mapping[str, Any], card: str,
     report: str | None = None,
 ) -> None:  # fmt: skip
-    """Write a model directory; what was there is replaced when all is written.
+    """Write a model directory; a model that was there is replaced when all is written.
+
+    If the machine stops between the two renames of a replacement, the old model is whole in
+    ``.NAME.old.*/model`` beside the directory.
 
     Raises:
         ModelDirectoryError: If the path holds something other than a model.
@@ -100,53 +105,90 @@ def check_tensors(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None
     """Compare tensors by name, shape and dtype.
 
     Raises:
-        ModelDirectoryError: If one is missing, too many, or of another shape or dtype.
+        ModelDirectoryError: If one is missing, too many, or of another shape or dtype; all are
+            listed, up to `LISTED`.
     """
+    wrong = []
     for name in sorted({*expected, *found}):
         if name not in found or name not in expected:
             word = "missing" if name not in found else "not expected"
-            raise ModelDirectoryError(f"The tensor {name!r} is {word}; the model is damaged.")
+            wrong.append(f"the tensor {name!r} is {word}")
+            continue
         e, f = expected[name], found[name]
         if e.shape != f.shape or e.dtype != f.dtype:
-            raise ModelDirectoryError(
-                f"The tensor {name!r} must be {e.dtype} {tuple(e.shape)}, got {f.dtype} "
-                f"{tuple(f.shape)}; the model is damaged."
+            wrong.append(
+                f"the tensor {name!r} must be {e.dtype} {tuple(e.shape)}, got {f.dtype} "
+                f"{tuple(f.shape)}"
             )
+    if wrong:
+        more = f"; and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+        raise ModelDirectoryError(f"The model is damaged: {'; '.join(wrong[:LISTED])}{more}.")
 
 
 def check_replaceable(path: Path) -> None:
     """Refuse a path at which no model can be saved.
 
+    Replacing a model removes its directory, so nothing may be in it that no model has.
+
     Raises:
-        ModelDirectoryError: If it holds something other than a model.
+        ModelDirectoryError: If it holds something other than a model, or cannot be written.
     """
-    if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise ModelDirectoryError(f"{path} is not a directory. Name a new or empty one.")
-    if path.is_dir() and any(path.iterdir()) and not (path / CONFIG).is_file():
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise ModelDirectoryError(f"{path} is not a directory. Name a new or empty one.")
+        names = {entry.name for entry in path.iterdir()} if path.exists() else set()
+        _try_to_write_beside(path.absolute())
+    except OSError as error:
+        raise ModelDirectoryError(
+            f"No model can be saved in {path}: {error.strerror}. Name another directory."
+        ) from None
+    if names and not _is_model(path):
         raise ModelDirectoryError(
             f"The directory {path} holds something that is not a model. Name a new or empty one."
         )
+    others = sorted(names - {CONFIG, WEIGHTS, CARD, REPORT})
+    if others:
+        raise ModelDirectoryError(
+            f"The directory {path} holds a model and also {others[0]!r}, which would be lost with "
+            "the old model. Move it away, or name another directory."
+        )
+
+
+def _try_to_write_beside(path: Path) -> None:
+    """Fail as saving would, but leave nothing behind: `path.parent` may not exist yet."""
+    there = next(parent for parent in path.parents if parent.exists())
+    Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=there)).rmdir()
+
+
+def _is_model(path: Path) -> bool:
+    """Return whether the config is one of ours: many programs have a file of that name."""
+    try:
+        return {"format", "longspan", "task"} <= _read_config(path).keys()
+    except ModelDirectoryError:
+        return False
 
 
 def _put_in_place(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-    path.rename(old / "model")
+    old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent)) / "model"
     try:
+        path.rename(old)
         new.rename(path)
-    except OSError:
-        (old / "model").rename(path)
+    except BaseException:  # an interruption too must not cost the old model
+        if old.exists() and not path.exists():
+            old.rename(path)
         raise
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     text = _read_file(path, CONFIG, LARGEST_CONFIG)
     try:
-        head = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+        head = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _damaged(path / CONFIG, str(error).split("\n")[0]) from None
     if not isinstance(head, dict):
@@ -169,19 +211,19 @@ def _read_weights(path: Path, checksum: Any) -> dict[str, Any]:
 
 def _read_file(path: Path, name: str, largest: int | None) -> bytes:
     file = path / name
-    if not path.is_dir():
-        raise ModelDirectoryError(f"There is no model directory {path}.")
-    if file.is_symlink() or not file.is_file():
-        raise ModelDirectoryError(
-            f"The model directory {path} is incomplete: it needs {CONFIG} and {WEIGHTS} as plain "
-            f"files, and {name} is not one."
-        )
-    if largest is not None and file.stat().st_size > largest:
-        raise _damaged(file, f"it is larger than {largest} bytes")
     try:
+        if not path.is_dir():
+            raise ModelDirectoryError(f"There is no model directory {path}.")
+        if file.is_symlink() or not file.is_file():
+            raise ModelDirectoryError(
+                f"The model directory {path} is incomplete: it needs {CONFIG} and {WEIGHTS} as "
+                f"plain files, and {name} is not one."
+            )
+        if largest is not None and file.stat().st_size > largest:
+            raise _damaged(file, f"it is larger than {largest} bytes")
         return file.read_bytes()
     except OSError as error:
-        raise _damaged(file, str(error)) from None
+        raise ModelDirectoryError(f"{file} cannot be read: {error.strerror}.") from None
 
 
 def _damaged(file: Path, reason: str) -> ModelDirectoryError:
@@ -190,6 +232,14 @@ def _damaged(file: Path, reason: str) -> ModelDirectoryError:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    """Parse a number; 1e999 would become infinite without a word."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is beyond what a number can hold")
+    return value
 
 
 def finite_or_none(value: float) -> float | None:
