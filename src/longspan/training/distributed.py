@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,9 @@ def world() -> Iterator[World]:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:
         if joined_here:
+            # The model's wrapper sits in reference cycles; left to the end of the program, its
+            # threads would outlive the connection, and the program would end in an abort.
+            gc.collect()
             dist.destroy_process_group()
 
 
