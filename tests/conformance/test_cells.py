@@ -159,6 +159,18 @@ def test_empty_row_returns_its_state_and_zeros(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=identifier)
+def test_reset_in_the_padding_does_nothing(case):
+    """Nor does it in an empty row, whose state stays the one given."""
+    layer = build(*case)
+    x, state = draw(T, B, I), hx_of(states(layer))
+    beyond = torch.arange(T)[:, None] >= LENGTHS
+    plain = flat(layer(x, state, lengths=LENGTHS))
+    reset = flat(layer(x, state, lengths=LENGTHS, reset=beyond))
+    for p, r in zip(plain, reset, strict=True):
+        assert torch.equal(p, r)
+
+
+@pytest.mark.parametrize("case", CASES, ids=identifier)
 def test_reset_equals_two_sequences(case):
     layer = build(*case)
     if case[1].get("batch_norm") == "recurrent":

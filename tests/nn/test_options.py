@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -129,9 +130,24 @@ def test_zoneout_keeps_units_and_evaluates_to_the_expectation(layer):
     drawn = cell(x, state)[0]
     kept = (drawn == hx).double().mean()
     assert abs(kept - 0.4) < 0.01
-    if layer is not LSTM:  # there the output also depends on the cell's own zoneout
-        mean = cell.eval()(x[:, :1], hx[:, :1])[0]
-        torch.testing.assert_close(drawn.mean(1, keepdim=True), mean, atol=0.02, rtol=0)
+    mean = cell.eval()(x[:, :1], tuple(s[:, :1] for s in state) if layer is LSTM else hx[:, :1])[0]
+    torch.testing.assert_close(drawn.mean(1, keepdim=True), mean, atol=0.02, rtol=0)
+
+
+def test_zoneout_follows_krueger():
+    """Section 3.3: h' takes the cell state as it was proposed, whichever units c' then keeps."""
+    torch.manual_seed(0)
+    lstm = LSTM(I, H, zoneout=(0.2, 0.4)).double().eval()
+    x = torch.randn(T, B, I, dtype=torch.float64)
+    w = {name: p.detach().numpy() for name, p in lstm.named_parameters()}
+    h, c = np.zeros((B, H)), np.zeros((B, H))
+    for step, output in zip(x.numpy(), lstm(x)[0].detach().numpy(), strict=True):
+        a = step @ w["weight_ih_l0"].T + h @ w["weight_hh_l0"].T
+        i, f, g, o = np.split(a + w["bias_ih_l0"] + w["bias_hh_l0"], 4, -1)
+        proposed = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        c = 0.2 * c + 0.8 * proposed
+        h = 0.4 * h + 0.6 * sigmoid(o) * np.tanh(proposed)
+        np.testing.assert_allclose(output, h, rtol=1e-10)
 
 
 def test_recurrent_dropout_mask_is_constant_over_time():
@@ -173,6 +189,12 @@ def test_recurrent_batch_norm_has_statistics_for_each_step_up_to_a_limit():
     torch.testing.assert_close(
         lstm.norm_ih_l0_mean[7], 0.1 * (x[7] @ lstm.weight_ih_l0.T).mean(0).detach()
     )
+    shorter = copy.deepcopy(lstm)
+    for name, buffer in shorter.named_buffers():
+        nn.init.constant_(buffer, 1.0 if name.endswith("var") else 0.0)
+    shorter(x[:100])  # steps beyond the limit have taught nothing
+    for name, buffer in lstm.named_buffers():
+        torch.testing.assert_close(dict(shorter.named_buffers())[name], buffer)
     before = lstm.norm_hh_l0_mean.clone()
     lstm.eval()(x)
     assert torch.equal(before, lstm.norm_hh_l0_mean)

@@ -179,6 +179,12 @@ BAD = {
         torch.zeros(4, 2, 3), reset=torch.zeros(2, 4, dtype=torch.bool)
     ),
     "`reset` must be boolean": lambda layer: layer(torch.zeros(4, 2, 3), reset=torch.zeros(4, 2)),
+    r"`hx` \(h\) must be torch.float32 on cpu as the input, got torch.float64": lambda layer: layer(
+        torch.zeros(4, 2, 3), (torch.zeros(1, 2, 5).double(), torch.zeros(1, 2, 5))
+    ),
+    r"`hx` \(c\) must be a tensor, got NoneType": lambda layer: layer(
+        torch.zeros(4, 2, 3), (torch.zeros(1, 2, 5), None)
+    ),
     "must hold 2 tensors": lambda layer: layer(torch.zeros(4, 2, 3), torch.zeros(1, 2, 5)),
     r"`hx` \(c\) must have shape": lambda layer: layer(
         torch.zeros(4, 2, 3), (torch.zeros(1, 2, 5), torch.zeros(1, 3, 5))
@@ -201,10 +207,35 @@ def test_bad_calls_say_what_was_expected(message):
         {"batch_norm": "other"},
         {"batch_norm": "sequence", "layer_norm": True},
         {"zoneout": 1.5},
+        {"zoneout": (0.1, 0.2, 0.3)},
         {"coupled_gates": True, "forget_gate": False},
+        {"forget_bias": 1.0, "bias": False},
+        {"forget_bias": 1.0, "forget_gate": False},
+        {"init": "chrono", "bias": False},
     ],
     ids=str,
 )
 def test_bad_options_are_refused(options):
     with pytest.raises(longspan.errors.InputError):
-        longspan.nn.LSTM(3, options.pop("hidden_size", 5), **options)
+        longspan.nn.LSTM(3, **{"hidden_size": 5, **options})
+
+
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (longspan.nn.GRU, {"proj_size": 2}),
+        (longspan.nn.GRU, {"forget_bias": 1.0}),
+        (longspan.nn.GRU, {"reset_after": False, "layer_norm": True}),
+        (longspan.nn.GRU, {"reset_after": False, "batch_norm": "recurrent"}),
+        (longspan.nn.RNN, {"proj_size": 2}),
+        (longspan.nn.RNN, {"init": "chrono"}),
+        (longspan.nn.RNN, {"nonlinearity": "sine"}),
+    ],
+)
+def test_options_that_a_cell_would_ignore_are_refused(layer, options):
+    with pytest.raises(longspan.errors.InputError):
+        layer(3, 5, **options)
+
+
+def test_no_rows_take_an_empty_list_of_lengths():
+    assert longspan.nn.LSTM(3, 5)(torch.zeros(4, 0, 3), lengths=[])[0].shape == (4, 0, 5)

@@ -52,7 +52,10 @@ class GRU(Cell):
     def _reset_before(
         self, x_r: Tensor, x_z: Tensor, h: Tensor, step: Step
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return r, z and U_n (r ⊙ h) + b_hn: two products, since the second needs r."""
+        """Return r, z and U_n (r ⊙ h) + b_hn: two products, since the second needs r.
+
+        There is thus no U h to be normalised as a whole; `longspan.nn.GRU` refuses to try.
+        """
         seen = h if step.noise.hidden is None else h * step.noise.hidden
         weight, bias = step.params["weight_hh"], step.params.get("bias_hh")
         assert weight is not None

@@ -36,7 +36,8 @@ class LSTM(Cell):
 
     Normalisation acts on W x ("ih"), U h ("hh") and on c' before the output activation ("c"), as
     in Ba et al. (2016) and Cooijmans et al. (2017). Zoneout (Krueger et al. 2017) and dropout of
-    the candidate (Semeniuta et al. 2016) come as masks in `Noise`.
+    the candidate (Semeniuta et al. 2016) come as masks in `Noise`; zoneout mixes c' and h' as
+    computed above with c and h, each by its own mask.
 
     Raises:
         InputError: If `coupled_gates` is combined with a missing input or forget gate.
@@ -124,12 +125,14 @@ class LSTM(Cell):
         i = 1.0 - f if self.coupled_gates else gate("i", c)
         g = torch.tanh(raw["g"]) if self.input_activation else raw["g"]
         update = g if step.noise.update is None else g * step.noise.update[step.t]
-        new_c = keep(step.noise.zoneout_c, step.t, c, f * c + i * update)
-        o = gate("o", new_c)
-        seen_c = step.normalise("c", new_c)
+        proposed = f * c + i * update
+        o = gate("o", proposed)
+        seen_c = step.normalise("c", proposed)
         new_h = o * (torch.tanh(seen_c) if self.output_activation else seen_c)
         if self.proj_size:
             new_h = torch.nn.functional.linear(new_h, step.params["weight_hr"])  # type: ignore[arg-type]
+        # Zoneout comes last, so that h' sees the proposed cell state, as in the paper.
+        new_c = keep(step.noise.zoneout_c, step.t, c, proposed)
         new_h = keep(step.noise.zoneout_h, step.t, h, new_h)
         gates = {"i": i, "f": f, "g": g, "o": o, "c": new_c}
         if not self._feeds_gates:

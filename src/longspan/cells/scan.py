@@ -59,7 +59,8 @@ def scan(
     at, so even NaN there reaches neither values nor gradients. A reset at step t puts the row in
     the zero state before step t (not in `state`, which may have been carried over from the
     sequence that just ended), with no gradient across. In reverse the row is put in the zero
-    state where it leaves that sequence, so both directions equal separate sequences.
+    state where it leaves that sequence, so both directions equal separate sequences. A reset beyond
+    a row's length does nothing.
 
     Args:
         cell: The cell.
@@ -77,7 +78,7 @@ def scan(
     if active is not None:
         x = torch.where(active[..., None], x, 0.0)
     x_gates = _input_gates(x, params, normalisers, active)
-    resets = _resets(layout)
+    resets = _resets(layout, active)
     outputs: list[Tensor] = [x] * len(x)
     records: list[dict[str, Tensor]] = [{}] * len(x)
     for t in reversed(range(len(x))) if layout.reverse else range(len(x)):
@@ -115,12 +116,15 @@ def _input_gates(
     return product if bias is None else product + bias
 
 
-def _resets(layout: Layout) -> Tensor | None:
+def _resets(layout: Layout, active: Tensor | None) -> Tensor | None:
     """Return before which steps, in the order of the run, the state is zeroed, (T, B)."""
-    if layout.reset is None or not layout.reverse:
-        return layout.reset
+    if layout.reset is None:
+        return None
+    reset = layout.reset if active is None else layout.reset & active
+    if not layout.reverse:
+        return reset
     # A sequence that begins at t is left, in reverse, on the way to t - 1.
-    return torch.cat([layout.reset[1:], torch.zeros_like(layout.reset[:1])])
+    return torch.cat([reset[1:], torch.zeros_like(reset[:1])])
 
 
 def _stack(records: list[dict[str, Tensor]], active: Tensor | None) -> dict[str, Tensor]:

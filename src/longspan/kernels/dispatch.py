@@ -82,7 +82,8 @@ def run(call: Call) -> ScanResult:
 def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
     """Return one line for each recurrent layer: what runs it, and why nothing faster does.
 
-    The module is run once, without gradients.
+    The module is run once, without gradients; its buffers and the random numbers to come stay as
+    they were.
 
     >>> import torch, longspan
     >>> lstm = longspan.nn.LSTM(3, 5)
@@ -97,12 +98,15 @@ def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
         kwargs: What the module is called with.
     """
     lines: list[str] = []
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
     token = _trace.set(lines)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng():
             module(*args, **kwargs)
     finally:
         _trace.reset(token)
+        for buffer, before in buffers:
+            buffer.copy_(before)
     return "\n".join(lines)
 
 

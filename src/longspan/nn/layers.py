@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from longspan import cells
+from longspan.errors import InputError
 from longspan.nn.recurrent import Recurrent
 
 
@@ -85,7 +86,8 @@ class GRU(Recurrent):
 
     Args:
         reset_after: Whether the reset gate acts after the recurrent product, as in torch and
-            cuDNN, or before it (Cho et al. 2014).
+            cuDNN, or before it (Cho et al. 2014). Before it, there is no product U h that
+            ``layer_norm`` or ``batch_norm="recurrent"`` could normalise.
 
     Further arguments, and what is raised: see `Recurrent`.
     """
@@ -105,6 +107,12 @@ class GRU(Recurrent):
         reset_after: bool = True,
         **options: Any,
     ) -> None:
+        normalised = options.get("layer_norm") or options.get("batch_norm") == "recurrent"
+        if normalised and not reset_after:
+            raise InputError(
+                "layer_norm and batch_norm='recurrent' need reset_after=True: with the reset gate "
+                "before it, the recurrent product is no longer one. Drop either option."
+            )
         super().__init__(
             cells.GRU(reset_after), input_size, hidden_size, num_layers, bias, batch_first,
             dropout, bidirectional, device, dtype, **options,

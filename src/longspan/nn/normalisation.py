@@ -32,8 +32,8 @@ class BatchNorm:
     """Batch normalisation of a recurrent layer's pre-activations; padding takes no part.
 
     With `per_step` False, statistics are over time and batch (Laurent et al. 2016). With True,
-    each time step has its own, up to the number of rows of `mean`; later steps share the last
-    (Cooijmans et al. 2017).
+    each time step has its own, up to the number of rows of `mean`; at evaluation, later steps use
+    the last's (Cooijmans et al. 2017). A time step is a place in the sequence, in reverse too.
 
     Attributes:
         weight: Gain and shift, (2, width).
@@ -66,9 +66,9 @@ class BatchNorm:
     def _statistics(
         self, values: Tensor, rows: Tensor | None, axes: tuple[int, ...], steps: Tensor | slice
     ) -> tuple[Tensor, Tensor]:
-        if isinstance(steps, Tensor):
-            steps = steps.clamp(max=len(self.mean) - 1)
         if not self.training:
+            if isinstance(steps, Tensor):
+                steps = steps.clamp(max=len(self.mean) - 1)
             return self.mean[steps], self.var[steps]
         weight = torch.ones_like(values[..., :1]) if rows is None else rows[..., None].to(values)
         total = weight.sum(axes)
@@ -88,9 +88,7 @@ class BatchNorm:
             self.mean[steps] += rate * (mean - self.mean[steps])
             self.var[steps] += rate * (var - self.var[steps])
             return
-        # Steps beyond the last that has its own statistics share it: the first of them counts.
-        own = torch.arange(len(steps)) <= len(self.mean) - 1 - int(steps[0])
-        own[0] = True
+        own = steps < len(self.mean)
         steps, mean, var, rate = steps[own], mean[own], var[own], rate[own]
         self.mean[steps] += rate * (mean - self.mean[steps])
         self.var[steps] += rate * (var - self.var[steps])

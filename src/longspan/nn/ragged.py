@@ -128,11 +128,20 @@ def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> Sta
         )
     states = []
     for name, s, width in zip(names, given, widths, strict=True):
+        if not isinstance(s, Tensor):
+            raise InputError(f"`hx` ({name}) must be a tensor, got {type(s).__name__}.")
         expected = (count, width) if unbatched else (count, x.shape[1], width)
         if tuple(s.shape) != expected:
             raise InputError(
                 f"`hx` ({name}) must have shape (layers · directions, "
                 f"{'' if unbatched else 'batch, '}width) = {expected}, got {tuple(s.shape)}."
+            )
+        if s.device != x.device or (
+            s.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type)
+        ):
+            raise InputError(
+                f"`hx` ({name}) must be {x.dtype} on {x.device} as the input, got {s.dtype} on "
+                f"{s.device}. Convert it with .to(input)."
             )
         states.append(s[:, None] if unbatched else s)
     return tuple(states)
@@ -142,6 +151,8 @@ def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None
     if lengths is None:
         return None
     values = torch.as_tensor(lengths)
+    if not values.numel():  # an empty list has no dtype of its own
+        values = values.long()
     if values.dim() == 0 and x.shape[1] == 1:
         values = values[None]
     if tuple(values.shape) != (x.shape[1],):

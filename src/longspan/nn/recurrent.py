@@ -85,14 +85,14 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         _check_options(hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
+        _check_fits_cell(cell, hidden_size, proj_size, bias, init, forget_bias)
         self.cell = cell
         self.input_size, self.hidden_size = input_size, hidden_size
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
         self.dropout = _probability("dropout", dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.layer_norm, self.batch_norm = layer_norm, batch_norm
-        pair = zoneout if isinstance(zoneout, tuple) else (zoneout, zoneout)
-        self.zoneout = (_probability("zoneout", pair[0]), _probability("zoneout", pair[1]))
+        self.zoneout = _zoneout(zoneout)
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         self.update_dropout = _probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
@@ -215,12 +215,10 @@ class Recurrent(nn.Module):
             initialisers.orthogonal_(params["weight_hh"], len(gates))
         if self.init == "identity":
             initialisers.identity_(params["weight_hh"], len(gates))
-        if not self.bias:
-            return
-        if self.init == "chrono" and ("f" in gates or "z" in gates):
+        if self.init == "chrono":
             nn.init.zeros_(params["bias_hh"])
             initialisers.chrono_(params["bias_ih"], gates, CHRONO_LONGEST)
-        if self.forget_bias is not None and "f" in gates:
+        if self.forget_bias is not None:
             initialisers.forget_bias_(params["bias_ih"], gates, self.forget_bias)
             initialisers.forget_bias_(params["bias_hh"], gates, 0.0)
 
@@ -299,6 +297,38 @@ def _probability(name: str, value: float) -> float:
     if not 0.0 <= value <= 1.0 or (name != "dropout" and value == 1.0):
         raise InputError(f"`{name}` must be a probability, at least 0 and below 1, got {value!r}.")
     return float(value)
+
+
+def _zoneout(value: float | Sequence[float]) -> tuple[float, float]:
+    pair = (value, value) if isinstance(value, int | float) else tuple(value)
+    if len(pair) != 2:
+        raise InputError(
+            f"`zoneout` must be one number or a pair (cell, hidden), got {len(pair)} numbers."
+        )
+    return _probability("zoneout", pair[0]), _probability("zoneout", pair[1])
+
+
+def _check_fits_cell(
+    cell: Cell,
+    hidden_size: int,
+    proj_size: int,
+    bias: bool,
+    init: str,
+    forget_bias: float | None,
+) -> None:
+    """Refuse what the cell would silently ignore."""
+    if proj_size and cell.state_sizes(hidden_size)[0] != proj_size:
+        raise InputError("`proj_size` is for the LSTM alone. Leave it out.")
+    if forget_bias is not None and not (bias and "f" in cell.gates):
+        raise InputError(
+            f"`forget_bias` = {forget_bias} needs an LSTM with a forget gate and bias=True. Leave "
+            "it out."
+        )
+    if init == "chrono" and not (bias and {"f", "z"} & set(cell.gates)):
+        raise InputError(
+            "init='chrono' sets the bias of a forget or update gate, so it needs an LSTM or GRU "
+            "with that gate and bias=True. Choose another init."
+        )
 
 
 def _check_options(

@@ -1,0 +1,53 @@
+"""What runs is what is said to run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from longspan import kernels, nn
+from longspan.errors import InputError
+
+
+def test_explaining_changes_nothing():
+    layer = nn.LSTM(3, 5, batch_norm="recurrent", recurrent_dropout=0.3)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    random = torch.get_rng_state()
+    lines = kernels.explain(layer, torch.randn(4, 2, 3, generator=torch.Generator()))
+    assert lines.startswith("layer 0: reference (not vendor: ")
+    assert torch.equal(random, torch.get_rng_state())
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_every_layer_and_direction_has_its_line():
+    layer = nn.GRU(3, 5, 2, bidirectional=True)
+    lines = kernels.explain(layer, torch.zeros(4, 2, 3)).splitlines()
+    names = ["layer 0", "layer 0 reverse", "layer 1", "layer 1 reverse"]
+    assert lines == [f"{name}: vendor" for name in names]
+
+
+def test_environment_variable_forces(monkeypatch):
+    layer, x = nn.RNN(3, 5), torch.zeros(4, 2, 3)
+    monkeypatch.setenv("LONGSPAN_KERNEL", "reference")
+    assert kernels.explain(layer, x) == "layer 0: reference"
+    with kernels.force("vendor"):
+        assert kernels.explain(layer, x) == "layer 0: vendor"
+    monkeypatch.setenv("LONGSPAN_KERNEL", "referense")
+    with pytest.raises(InputError, match="Did you mean 'reference'"):
+        layer(x)
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "reason"),
+    [
+        ({"peephole": True}, {}, "options are not in torch"),
+        ({"layer_norm": True}, {}, "normalisation is on"),
+        ({"zoneout": 0.1}, {}, "zoneout or recurrent dropout"),
+        ({}, {"lengths": [4, 1]}, "ragged"),
+        ({}, {"reset": torch.ones(4, 2, dtype=torch.bool)}, "reset inside"),
+        ({}, {"return_gates": True}, "gates are recorded"),
+    ],
+)
+def test_every_reason_is_named(options, arguments, reason):
+    assert reason in kernels.explain(nn.LSTM(3, 5, **options), torch.zeros(4, 2, 3), **arguments)
