@@ -5,13 +5,14 @@
 
 from longspan.cells.cell import Cell, Noise, Normaliser, Step
 from longspan.cells.gru import GRU
+from longspan.cells.layer_norm import LayerNorm
 from longspan.cells.lstm import LSTM
 from longspan.cells.rnn import RNN
-from longspan.cells.scan import Layout, ScanResult, scan
+from longspan.cells.scan import Layout, ScanResult, input_gates, scan, scan_gates
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 __all__ = [
-    "CELLS", "GRU", "LSTM", "RNN", "Cell", "Layout", "Noise", "Normaliser", "ScanResult", "Step",
-    "scan",
+    "CELLS", "GRU", "LSTM", "RNN", "Cell", "LayerNorm", "Layout", "Noise", "Normaliser",
+    "ScanResult", "Step", "input_gates", "scan", "scan_gates",
 ]  # fmt: skip

@@ -72,16 +72,38 @@ def scan(
         normalisers: By place: ``"ih"``, ``"hh"``, ``"c"``.
         record_gates: Whether to return every step's gates.
     """
+    layout, normalisers = layout or Layout(), normalisers or {}
+    x_gates = input_gates(x, params, layout, normalisers)
+    return scan_gates(
+        cell, x_gates, state, params,
+        layout=layout, noise=noise, normalisers=normalisers, record_gates=record_gates,
+    )  # fmt: skip
+
+
+def scan_gates(
+    cell: Cell,
+    x_gates: Tensor,
+    state: State,
+    params: Parameters,
+    *,
+    layout: Layout | None = None,
+    noise: Noise | None = None,
+    normalisers: Mapping[str, Normaliser] | None = None,
+    record_gates: bool = False,
+) -> ScanResult:
+    """Run a cell over what `input_gates` made of the inputs; arguments as for `scan`.
+
+    Args:
+        x_gates: Input pre-activations, (T, B, G·H); beyond a row's length anything but NaN.
+    """
     layout, noise = layout or Layout(), noise or Noise()
     normalisers = normalisers or {}
-    active = _active(layout.lengths, x)
-    if active is not None:
-        x = torch.where(active[..., None], x, 0.0)
-    x_gates = _input_gates(x, params, normalisers, active)
+    active = _active(layout.lengths, x_gates)
     resets = _resets(layout, active)
-    outputs: list[Tensor] = [x] * len(x)
-    records: list[dict[str, Tensor]] = [{}] * len(x)
-    for t in reversed(range(len(x))) if layout.reverse else range(len(x)):
+    steps = len(x_gates)
+    outputs: list[Tensor] = [x_gates] * steps
+    records: list[dict[str, Tensor]] = [{}] * steps
+    for t in reversed(range(steps)) if layout.reverse else range(steps):
         rows = None if active is None else active[t]
         if resets is not None:
             state = tuple(torch.where(resets[t][:, None], 0.0, s) for s in state)
@@ -91,8 +113,27 @@ def scan(
             outputs[t] = torch.where(rows[:, None], new[0], 0.0)
             new = tuple(torch.where(rows[:, None], n, s) for n, s in zip(new, state, strict=True))
         state = new
-    output = torch.stack(outputs) if outputs else x.new_zeros(0, x.shape[1], state[0].shape[1])
+    empty = x_gates.new_zeros(0, x_gates.shape[1], state[0].shape[1])
+    output = torch.stack(outputs) if outputs else empty
     return ScanResult(output, state, _stack(records, active) if record_gates else None)
+
+
+def input_gates(
+    x: Tensor, params: Parameters, layout: Layout, normalisers: Mapping[str, Normaliser]
+) -> Tensor:
+    """Return W_ih x + b_ih of all steps, normalised where it is to be, (T, B, G·H).
+
+    Padding is replaced by zeros first, so that nothing in it reaches anything.
+    """
+    active = _active(layout.lengths, x)
+    if active is not None:
+        x = torch.where(active[..., None], x, 0.0)
+    weight, bias = params["weight_ih"], params.get("bias_ih")
+    assert weight is not None
+    if "ih" not in normalisers:
+        return linear(x, weight, bias)
+    product = normalisers["ih"](linear(x, weight), None, active)
+    return product if bias is None else product + bias
 
 
 def _active(lengths: Tensor | None, x: Tensor) -> Tensor | None:
@@ -100,20 +141,6 @@ def _active(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     if lengths is None:
         return None
     return torch.arange(len(x), device=x.device)[:, None] < lengths.to(x.device)
-
-
-def _input_gates(
-    x: Tensor,
-    params: Parameters,
-    normalisers: Mapping[str, Normaliser],
-    active: Tensor | None,
-) -> Tensor:
-    weight, bias = params["weight_ih"], params.get("bias_ih")
-    assert weight is not None
-    if "ih" not in normalisers:
-        return linear(x, weight, bias)
-    product = normalisers["ih"](linear(x, weight), None, active)
-    return product if bias is None else product + bias
 
 
 def _resets(layout: Layout, active: Tensor | None) -> Tensor | None:

@@ -15,10 +15,15 @@ from longspan.cells import ScanResult
 from longspan.errors import InputError, unknown_name
 from longspan.kernels.call import Call, Implementation
 from longspan.kernels.reference import Reference
+from longspan.kernels.vectorised import Native
 from longspan.kernels.vendor import Vendor
 
 #: Fastest first; the last runs everything.
-IMPLEMENTATIONS: dict[str, Implementation] = {"vendor": Vendor(), "reference": Reference()}
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    "native": Native(),
+    "vendor": Vendor(),
+    "reference": Reference(),
+}
 
 _trace: ContextVar[list[str] | None] = ContextVar("longspan_trace", default=None)
 _forced: ContextVar[str | None] = ContextVar("longspan_kernel", default=None)
@@ -88,9 +93,9 @@ def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
     >>> import torch, longspan
     >>> lstm = longspan.nn.LSTM(3, 5)
     >>> print(explain(lstm, torch.zeros(7, 2, 3)))
-    layer 0: vendor
-    >>> print(explain(lstm, torch.zeros(7, 2, 3), lengths=[7, 4]))
-    layer 0: reference (not vendor: the batch is ragged)
+    layer 0: native
+    >>> print(explain(lstm.double(), torch.zeros(7, 2, 3).double()))
+    layer 0: vendor (not native: the dtype is torch.float64, not float32)
 
     Args:
         module: A ``longspan.nn`` layer, or any module that holds some.

@@ -1,6 +1,6 @@
-"""Normalisation inside recurrent layers: layer and batch normalisation of pre-activations.
+"""Batch normalisation of pre-activations inside recurrent layers.
 
-Each is built by a layer for one direction and handed to the scan as a `Normaliser`. Gain and
+It is built by a layer for one direction and handed to the scan as a `Normaliser`. Gain and
 shift are the two rows of one parameter, ``norm_ih_l0`` say, of shape (2, width).
 """
 
@@ -10,22 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import layer_norm
 
-EPSILON = 1e-5
-
-
-@dataclass(frozen=True)
-class LayerNorm:
-    """LN(a; g, s) = g ⊙ (a - mean(a)) / √(var(a) + ε) + s over the last axis (Ba et al. 2016)."""
-
-    weight: Tensor
-
-    def __call__(self, values: Tensor, t: int | None, rows: Tensor | None) -> Tensor:
-        """Normalise each row on its own, so time and the other rows play no part."""
-        del t, rows
-        return layer_norm(values, values.shape[-1:], self.weight[0], self.weight[1], EPSILON)
-
+from longspan.cells.layer_norm import EPSILON
 
 @dataclass(frozen=True)
 class BatchNorm:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from longspan import kernels
-from longspan.cells import Cell, Layout, Noise, Normaliser
+from longspan.cells import Cell, LayerNorm, Layout, Noise, Normaliser
 from longspan.cells.cell import State
 from longspan.errors import InputError
 from longspan.nn import init as initialisers
-from longspan.nn.normalisation import BatchNorm, LayerNorm
+from longspan.nn.normalisation import BatchNorm
 from longspan.nn.ragged import Batch, arrange, restore
 
 INITS = ("torch", "orthogonal", "chrono", "identity")

@@ -1,0 +1,35 @@
+// Which builds of the kernels this processor can run.
+#include <thread>
+
+#include "kernels.h"
+
+namespace longspan {
+
+namespace baseline { const KernelSet& kernels(); }
+#if defined(LONGSPAN_X86)
+namespace avx2 { const KernelSet& kernels(); }
+namespace avx512 { const KernelSet& kernels(); }
+#endif
+
+void give_way() { std::this_thread::yield(); }
+
+const KernelSet* const* available_kernels() {
+  static const KernelSet* found[4] = {};
+  static const bool once = [] {
+    int count = 0;
+#if defined(LONGSPAN_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+      found[count++] = &avx512::kernels();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+      found[count++] = &avx2::kernels();
+#endif
+    found[count] = &baseline::kernels();
+    return true;
+  }();
+  (void)once;
+  return found;
+}
+
+}  // namespace longspan

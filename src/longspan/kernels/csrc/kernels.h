@@ -1,0 +1,36 @@
+// What each build of the kernels offers, and which builds there are.
+#pragma once
+
+#include <cstddef>
+
+#include "problem.h"
+
+namespace longspan {
+
+class KernelSet {
+ public:
+  virtual const char* name() const = 0;
+  virtual int width() const = 0;
+  // Memory that forward fills for backward, for that many packed rows.
+  virtual std::size_t saved_bytes(const Problem&, index rows) const = 0;
+  virtual std::size_t scratch_bytes(const Problem&, const Plan&, bool backward) const = 0;
+  virtual void forward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
+  // Overwrites what was saved, unless the gate recurrence needs it.
+  virtual void backward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
+  // 0: sigmoid, 1: tanh; for tests of their accuracy.
+  virtual void activation(int which, const float* x, float* y, index n) const = 0;
+
+ protected:
+  ~KernelSet() = default;
+};
+
+// The builds that this processor can run, the fastest first; ends with null.
+const KernelSet* const* available_kernels();
+
+// Rows of which layer normalisation shares sums between threads, at most, unless a batch has more.
+constexpr index kChunkRows = 128;
+
+// Let another thread run.
+void give_way();
+
+}  // namespace longspan

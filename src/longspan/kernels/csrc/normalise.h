@@ -1,0 +1,149 @@
+// Layer normalisation of rows whose columns are spread over a group's threads.
+//
+//     y = gain ⊙ x̂ + shift,  x̂ = (x - mean(x)) / √(var(x) + ε)
+//     dx = (d̂ - mean(d̂) - x̂ ⊙ mean(d̂ ⊙ x̂)) / √(var(x) + ε),  d̂ = gain ⊙ dy
+#pragma once
+
+#include "worker.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+constexpr float kEpsilon = 1e-5f;
+
+// The columns of a row: `count` planes of `padded` floats, `size` of them valid in each.
+struct Extent {
+  int planes;
+  index size, padded;
+};
+
+// Call f(place, valid lanes) for each vector of the own units of every plane.
+template <class F>
+LONGSPAN_INLINE void own_vectors(const Worker& w, const Extent& extent, const F& f) {
+  for (int plane = 0; plane < extent.planes; ++plane)
+    for (index u = w.unit_begin; u < w.unit_end; u += W)
+      f(plane * extent.padded + u, smaller(W, extent.size - u));
+}
+
+LONGSPAN_INLINE vec first_lanes(vec v, index n) {
+  if (n >= W) return v;
+  for (index lane = n; lane < W; ++lane) v[lane] = 0.0f;
+  return v;
+}
+
+// Where a group's threads leave what they found about row j; by turns, so that nobody writes what
+// another still reads.
+LONGSPAN_INLINE float* partial(const Worker& w, int member, index j) {
+  const index rows = w.group.rows > kChunkRows ? w.group.rows : kChunkRows;
+  return w.m.partial + (((w.reductions & 1) * w.split + member) * rows + j) * 3;
+}
+
+// Mean and 1/deviation of n rows, values(j) being row j's columns, into out(j)[0] and [1].
+template <class Values, class Out>
+void row_statistics(Worker& w, index n, const Extent& extent, const Values& values, const Out& out) {
+  for (index j = 0; j < n; ++j) {
+    const float* row = values(j);
+    float count = 0.0f;
+    vec total{}, squares{};
+    own_vectors(w, extent, [&](index place, index valid) {
+      total += first_lanes(load(row + place), valid);
+      count += static_cast<float>(valid);
+    });
+    const float mean = count > 0.0f ? sum(total) / count : 0.0f;
+    own_vectors(w, extent, [&](index place, index valid) {
+      const vec centred = first_lanes(load(row + place) - mean, valid);
+      squares += centred * centred;
+    });
+    float* mine = partial(w, w.member, j);
+    mine[0] = count, mine[1] = mean, mine[2] = sum(squares);
+  }
+  w.wait();
+  for (index j = 0; j < n; ++j) {
+    float count = 0.0f, mean = 0.0f, squares = 0.0f;
+    for (int member = 0; member < w.split; ++member) {
+      const float* theirs = partial(w, member, j);
+      if (theirs[0] == 0.0f) continue;
+      const float both = count + theirs[0], apart = theirs[1] - mean;
+      squares += theirs[2] + apart * apart * count * theirs[0] / both;
+      mean += apart * theirs[0] / both;
+      count = both;
+    }
+    float* result = out(j);
+    result[0] = mean;
+    result[1] = 1.0f / __builtin_sqrtf(squares / count + kEpsilon);
+  }
+  ++w.reductions;
+}
+
+// Means over the columns of d̂ and d̂ ⊙ x̂ from each thread's sums of them, left in partial()[0] and
+// [1]; f(j, mean d̂, mean d̂ ⊙ x̂) for each row.
+template <class F>
+void gradient_means(Worker& w, index n, float count, const F& f) {
+  w.wait();
+  for (index j = 0; j < n; ++j) {
+    float first = 0.0f, second = 0.0f;
+    for (int member = 0; member < w.split; ++member) {
+      first += partial(w, member, j)[0];
+      second += partial(w, member, j)[1];
+    }
+    f(j, first / count, second / count);
+  }
+  ++w.reductions;
+}
+
+// The normalised own columns of raw rows are added to the gates' planes from `first` on. `norm` is
+// (2, count · size) in the weight's order of gates; `order` gives it by planes.
+struct Gains {
+  const float* norm;
+  const int* order;
+};
+LONGSPAN_INLINE vec gain(const Gains& gains, const Extent& extent, index place, index valid,
+                         bool shift) {
+  const index plane = place / extent.padded, u = place % extent.padded;
+  const float* from = gains.norm + (shift ? extent.planes * extent.size : 0);
+  return load_first(from + gains.order[plane] * extent.size + u, valid);
+}
+
+inline void add_normalised(Worker& w, const Extent& extent, const Gains& gains, const float* raw,
+                           const float* statistics, float* gates) {
+  const float mean = statistics[0], scale = statistics[1];
+  own_vectors(w, extent, [&](index place, index valid) {
+    const vec normal = (load(raw + place) - mean) * scale;
+    store(gates + place, load(gates + place) + normal * gain(gains, extent, place, valid, false) +
+                             gain(gains, extent, place, valid, true));
+  });
+}
+
+// Overwrite raw rows of step s by their gradients, given those of the normalised values, and add to
+// the own sums of the gains' gradients (by planes).
+template <class Raw, class Gradients, class Statistics>
+void normalised_gradients(Worker& w, index n, const Extent& extent, const Gains& gains,
+                          float* gain_sums, const Raw& raw, const Gradients& gradients,
+                          const Statistics& statistics) {
+  for (index j = 0; j < n; ++j) {
+    const float mean = statistics(j)[0], scale = statistics(j)[1];
+    const float *values = raw(j), *d = gradients(j);
+    vec first{}, second{};
+    own_vectors(w, extent, [&](index place, index valid) {
+      const vec normal = first_lanes((load(values + place) - mean) * scale, valid);
+      const vec dy = load(d + place), scaled = dy * gain(gains, extent, place, valid, false);
+      first += scaled;
+      second += scaled * normal;
+      store(gain_sums + place, load(gain_sums + place) + dy * normal);
+    });
+    float* mine = partial(w, w.member, j);
+    mine[0] = sum(first), mine[1] = sum(second);
+  }
+  const float count = static_cast<float>(extent.planes * extent.size);
+  gradient_means(w, n, count, [&](index j, float first, float second) {
+    const float mean = statistics(j)[0], scale = statistics(j)[1];
+    float* values = raw(j);
+    const float* d = gradients(j);
+    own_vectors(w, extent, [&](index place, index valid) {
+      const vec normal = (load(values + place) - mean) * scale;
+      const vec scaled = load(d + place) * gain(gains, extent, place, valid, false);
+      store(values + place, first_lanes((scaled - first - normal * second) * scale, valid));
+    });
+  });
+}
+
+}  // namespace longspan::LONGSPAN_ISA

@@ -1,0 +1,195 @@
+// Matrix products in the shapes that recurrent networks need: a few rows (of states, anywhere in
+// memory) times a packed weight matrix, and the sum over many rows that makes a weight's gradient.
+//
+// A weight matrix is packed as panels of up to 4 vectors of columns, each panel as [k][vector][W],
+// so that the innermost loop reads it in order. One tile of up to 8 rows by one panel stays in
+// registers for the whole sum over k.
+#pragma once
+
+#include "vector.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+constexpr int kPanel = 4;  // vectors of columns
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRegisters = 24;  // accumulators; the rest holds operands
+#else
+constexpr int kRegisters = 12;
+#endif
+constexpr int kMaxTileRows = 8;
+constexpr int tile_rows(int vectors) {
+  return kRegisters / vectors < kMaxTileRows ? kRegisters / vectors : kMaxTileRows;
+}
+
+// Columns are counted in vectors. `offset` says where each goes in a row of the result; null means
+// one after the other.
+struct Packed {
+  const float* data;
+  index k;
+  index vectors;
+  int per_panel;
+  const index* offset;
+};
+
+LONGSPAN_INLINE index panels(const Packed& m) { return (m.vectors + m.per_panel - 1) / m.per_panel; }
+
+enum class Start { zero, bias, result };  // what a product is added to
+
+// What the rows of a result are: pointers, and how many values of each may be written.
+struct Result {
+  float* const* rows;
+  index width;
+  Start start;
+  const float* bias;  // laid out as a row of the result
+};
+
+template <int R, int N>
+void tile(const float* const* a, const Packed& b, const float* panel, index first_vector,
+          const Result& c, float* const* c_rows) {
+  vec sums[R][N];
+  const index* offset = b.offset ? b.offset + first_vector : nullptr;
+  for (int v = 0; v < N; ++v) {
+    const index place = offset ? offset[v] : (first_vector + v) * W;
+    for (int r = 0; r < R; ++r)
+      sums[r][v] = c.start == Start::zero   ? vec{}
+                   : c.start == Start::bias ? load(c.bias + place)
+                                            : load_first(c_rows[r] + place, c.width - place);
+  }
+  const float* rows[R];
+  for (int r = 0; r < R; ++r) rows[r] = a[r];
+  const index K = b.k;
+  for (index k = 0; k < K; ++k, panel += N * W) {
+    vec columns[N];
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) columns[v] = load(panel + v * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const float value = rows[r][k];
+#pragma GCC unroll 4
+      for (int v = 0; v < N; ++v) sums[r][v] += value * columns[v];
+    }
+  }
+  for (int v = 0; v < N; ++v) {
+    const index place = offset ? offset[v] : (first_vector + v) * W;
+    for (int r = 0; r < R; ++r) store_first(c_rows[r] + place, c.width - place, sums[r][v]);
+  }
+}
+
+template <int N, int R = tile_rows(N)>
+LONGSPAN_INLINE void tile_of(index rows, const float* const* a, const Packed& b, const float* panel,
+                             index first_vector, const Result& c, float* const* c_rows) {
+  if constexpr (R >= 1) {
+    if (rows == R) return tile<R, N>(a, b, panel, first_vector, c, c_rows);
+    tile_of<N, R - 1>(rows, a, b, panel, first_vector, c, c_rows);
+  }
+}
+
+template <int N>
+void panel_product(index n, const float* const* a, const Packed& b, index panel, const Result& c) {
+  const float* data = b.data + panel * b.per_panel * W * b.k;
+  const index first = panel * b.per_panel;
+  // Tiles of equal height: 6 + 5 + 5 rows rather than 6 + 6 + 4.
+  const index tiles = (n + tile_rows(N) - 1) / tile_rows(N);
+  for (index i = 0, row = 0; i < tiles; ++i) {
+    const index rows = (n - row + tiles - i - 1) / (tiles - i);
+    tile_of<N>(rows, a + row, b, data, first, c, c.rows + row);
+    row += rows;
+  }
+}
+
+// rows of `a` (each of b.k values) times the panels [begin, end) of b, for n rows.
+inline void product(index n, const float* const* a, const Packed& b, index begin, index end,
+                    const Result& c) {
+  for (index panel = begin; panel < end; ++panel) {
+    switch (smaller(b.per_panel, b.vectors - panel * b.per_panel)) {
+      case 1: panel_product<1>(n, a, b, panel, c); break;
+      case 2: panel_product<2>(n, a, b, panel, c); break;
+      case 3: panel_product<3>(n, a, b, panel, c); break;
+      default: panel_product<4>(n, a, b, panel, c); break;
+    }
+  }
+}
+
+// A weight's gradient: sums over rows k of right[k][n] · left[k][m], added to sums[n][m]. Columns of
+// the left rows (the gates' gradients, padded) are the vectors, since there are always many; a panel
+// of them is copied together first.
+constexpr index kRowBlock = 128;
+
+template <int R, int N>
+void gradient_tile(index rows, const float* panel, const float* const* right, index n, float* sums,
+                   index width) {
+  vec total[R][N];
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < N; ++v) total[r][v] = load(sums + r * width + v * W);
+  for (index k = 0; k < rows; ++k, panel += N * W) {
+    const float* values = right[k] + n;
+    vec columns[N];
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) columns[v] = load(panel + v * W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const float value = values[r];
+#pragma GCC unroll 4
+      for (int v = 0; v < N; ++v) total[r][v] += value * columns[v];
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int v = 0; v < N; ++v) store(sums + r * width + v * W, total[r][v]);
+}
+
+template <int N, int R = tile_rows(N)>
+LONGSPAN_INLINE void gradient_tile_of(index height, index rows, const float* panel,
+                                      const float* const* right, index n, float* sums,
+                                      index width) {
+  if constexpr (R >= 1) {
+    if (height == R) return gradient_tile<R, N>(rows, panel, right, n, sums, width);
+    gradient_tile_of<N, R - 1>(height, rows, panel, right, n, sums, width);
+  }
+}
+
+// What the left rows are multiplied with: `n` values of each right row, into sums[n][column].
+struct Right {
+  const float* const* rows;
+  index n;
+  float* sums;
+};
+
+template <int N>
+void gradient_panel(index rows, const float* left, index stride, index column, const Right* right,
+                    int rights, index width, float* column_sums) {
+  alignas(64) float panel[kRowBlock * N * W];
+  vec total[N];
+  for (int v = 0; v < N; ++v) total[v] = load(column_sums + column + v * W);
+  for (index k = 0; k < rows; ++k)
+    for (int v = 0; v < N; ++v) {
+      const vec values = load(left + k * stride + column + v * W);
+      total[v] += values;
+      store(panel + (k * N + v) * W, values);
+    }
+  for (int v = 0; v < N; ++v) store(column_sums + column + v * W, total[v]);
+  for (int which = 0; which < rights; ++which) {
+    const index n = right[which].n, tiles = (n + tile_rows(N) - 1) / tile_rows(N);
+    float* sums = right[which].sums + column;
+    for (index i = 0, done = 0; i < tiles; ++i) {
+      const index height = (n - done + tiles - i - 1) / (tiles - i);
+      gradient_tile_of<N>(height, rows, panel, right[which].rows, done, sums + done * width, width);
+      done += height;
+    }
+  }
+}
+
+// For the columns [begin, end), multiples of W, of rows `left`, `stride` apart; at most kRowBlock
+// rows. `column_sums` gets the sums of the left rows alone.
+inline void gradient_product(index rows, const float* left, index stride, index begin, index end,
+                             const Right* right, int rights, index width, float* column_sums) {
+  for (index m = begin; m < end; m += kPanel * W) {
+    switch (smaller(kPanel, (end - m) / W)) {
+      case 1: gradient_panel<1>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 2: gradient_panel<2>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 3: gradient_panel<3>(rows, left, stride, m, right, rights, width, column_sums); break;
+      default: gradient_panel<4>(rows, left, stride, m, right, rights, width, column_sums); break;
+    }
+  }
+}
+
+}  // namespace longspan::LONGSPAN_ISA

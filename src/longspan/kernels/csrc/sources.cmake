@@ -1,0 +1,42 @@
+# The kernels as a static library, without Python: shared by the extension module and by
+# cross-compiled tests.
+set(CSRC ${CMAKE_CURRENT_LIST_DIR})
+add_library(longspan_kernels STATIC
+  ${CSRC}/cpu.cpp ${CSRC}/plan.cpp ${CSRC}/team_size.cpp ${CSRC}/workspace.cpp
+  ${CSRC}/isa/baseline.cpp)
+set_target_properties(longspan_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON
+  CXX_VISIBILITY_PRESET hidden)
+target_include_directories(longspan_kernels PUBLIC ${CSRC})
+
+# Fused multiply-adds are wanted; reordering of sums is not. Vector types are passed between inlined
+# functions only, so their calling convention does not matter (-Wno-psabi).
+target_compile_options(longspan_kernels PRIVATE -O3 -ffp-contract=fast -fno-math-errno
+  -fno-trapping-math -Wall -Wextra -Wno-psabi)
+if(LONGSPAN_WERROR)
+  target_compile_options(longspan_kernels PRIVATE -Werror)
+endif()
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_sources(longspan_kernels PRIVATE ${CSRC}/isa/avx2.cpp ${CSRC}/isa/avx512.cpp)
+  target_compile_definitions(longspan_kernels PUBLIC LONGSPAN_X86)
+  set_source_files_properties(${CSRC}/isa/avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+  set_source_files_properties(${CSRC}/isa/avx512.cpp PROPERTIES COMPILE_OPTIONS
+    "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mprefer-vector-width=512")
+endif()
+
+if(LONGSPAN_SANITIZE)
+  target_compile_options(longspan_kernels PUBLIC -g -fno-omit-frame-pointer
+    -fsanitize=${LONGSPAN_SANITIZE})
+  target_link_options(longspan_kernels PUBLIC -fsanitize=${LONGSPAN_SANITIZE})
+endif()
+if(LONGSPAN_SANITIZE MATCHES thread)
+  # OpenMP's library is not built for ThreadSanitizer.
+  target_compile_definitions(longspan_kernels PUBLIC LONGSPAN_PLAIN_THREADS)
+  find_package(Threads REQUIRED)
+  target_link_libraries(longspan_kernels PUBLIC Threads::Threads)
+else()
+  find_package(OpenMP)
+  if(OpenMP_CXX_FOUND)
+    target_link_libraries(longspan_kernels PUBLIC OpenMP::OpenMP_CXX)
+  endif()
+endif()

@@ -1,0 +1,133 @@
+"""The native kernels as differentiable functions of torch tensors.
+
+In eager mode an autograd function calls them at once. Under ``torch.compile`` and ``torch.export``
+the operators ``longspan::scan`` and ``longspan::scan_backward`` stand in its place, so that a graph
+holds one node a layer and direction. Differentiating twice goes through `longspan.cells`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longspan.kernels import native
+from longspan.kernels.program import CONSTANTS, Program, by_reference, empty_outputs
+
+
+def scan(program: Program, tensors: list[Tensor]) -> tuple[Tensor, ...]:
+    """Run a program on CPU tensors; return output, states and recorded gates."""
+    if torch.compiler.is_compiling() or not _is_plain(tensors[0]):
+        return tuple(torch.ops.longspan.scan(tensors, program.to_text())[:-1])
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return _Scan.apply(program, *tensors)  # type: ignore[return-value]
+    return native.forward(program, tensors, training=False)[0]
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Return whether a tensor has memory of its own, unlike the tracers' stand-ins."""
+    return type(tensor) in (Tensor, torch.nn.Parameter)
+
+
+class _Scan(torch.autograd.Function):
+    """The kernels in eager mode. Backward overwrites what forward kept, so it runs once."""
+
+    @staticmethod
+    def forward(ctx: Any, program: Program, *tensors: Tensor) -> Any:  # type: ignore[override]
+        outputs, saved = native.forward(program, tensors, training=True)
+        ctx.program, ctx.saved = program, saved
+        ctx.save_for_backward(*tensors, outputs[0])
+        ctx.set_materialize_grads(False)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:  # type: ignore[override]
+        *tensors, output = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
+            return (None, *_differentiable_gradients(ctx.program, tensors, wanted, gradients))
+        saved, ctx.saved = ctx.saved, None
+        if saved is None:  # a second backward through the same graph
+            (output, *_), saved = native.forward(ctx.program, tensors, training=True)
+        found = native.backward(ctx.program, tensors, output, saved, gradients, wanted)
+        return (None, *found)
+
+
+def _differentiable_gradients(program: Program, tensors: Any, wanted: Any, gradients: Any) -> list:
+    # Views, so that a tensor that is passed twice is told apart.
+    inputs = [t.view_as(t) if w else t for t, w in zip(tensors, wanted, strict=True)]
+    outputs = by_reference(program, inputs)
+    pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
+    found = iter(
+        torch.autograd.grad(
+            [o for o, _ in pairs], [t for t, w in zip(inputs, wanted, strict=True) if w],
+            [g for _, g in pairs], create_graph=True, allow_unused=True,
+        )
+    )  # fmt: skip
+    return [next(found) if w else None for w in wanted]
+
+
+# --- Operators, for graphs ----------------------------------------------------------------------
+
+
+@torch.library.custom_op("longspan::scan", mutates_args=(), device_types="cpu")
+def _scan_op(tensors: list[Tensor], program: str) -> list[Tensor]:
+    """Return output, states, recorded gates and, last, what backward needs."""
+    what = Program.from_text(program)
+    saved = _saved_buffer(what, tensors)
+    outputs = native.forward_into(what, tensors, saved)
+    return [*outputs, saved]
+
+
+@torch.library.custom_op("longspan::scan_backward", mutates_args=(), device_types="cpu")
+def _scan_backward_op(
+    tensors: list[Tensor], output: Tensor, saved: Tensor, gradients: list[Tensor], program: str
+) -> list[Tensor]:
+    """Return the gradients of all tensors but the `CONSTANTS`."""
+    what = Program.from_text(program)
+    wanted = [name not in CONSTANTS for name in what.names]
+    # A graph may run backward again, so what forward kept must stay as it is.
+    found = native.backward(what, tensors, output, saved.clone(), gradients, wanted)
+    return [g for g in found if g is not None]
+
+
+@_scan_op.register_fake
+def _(tensors: list[Tensor], program: str) -> list[Tensor]:
+    what = Program.from_text(program)
+    return [*empty_outputs(what, tensors), _saved_buffer(what, tensors)]
+
+
+@_scan_backward_op.register_fake
+def _(
+    tensors: list[Tensor], output: Tensor, saved: Tensor, gradients: list[Tensor], program: str
+) -> list[Tensor]:
+    del output, saved, gradients
+    names = Program.from_text(program).names
+    return [
+        torch.empty_like(t) for n, t in zip(names, tensors, strict=True) if n not in CONSTANTS
+    ]
+
+
+def _saved_buffer(program: Program, tensors: list[Tensor]) -> Tensor:
+    """Return memory for as many packed rows as there can be, whatever the lengths."""
+    x = tensors[0]
+    floats = native.saved_floats(program, tensors)
+    return x.new_empty(x.shape[0] * x.shape[1] * floats + native.SLACK, dtype=torch.float32)
+
+
+def _setup(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
+    tensors, ctx.program = inputs
+    ctx.save_for_backward(*tensors, output[0], output[-1])
+    ctx.set_materialize_grads(True)
+
+
+def _backward(ctx: Any, gradients: list[Tensor]) -> Any:
+    *tensors, output, saved = ctx.saved_tensors
+    program = Program.from_text(ctx.program)
+    used = [g.contiguous() for g in gradients[:-1]]
+    found = iter(torch.ops.longspan.scan_backward(tensors, output, saved, used, ctx.program))
+    return [None if name in CONSTANTS else next(found) for name in program.names], None
+
+
+_scan_op.register_autograd(_backward, setup_context=_setup)

@@ -1,0 +1,174 @@
+"""The native kernels on torch tensors: pointers in, pointers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longspan.cells import GRU, LSTM, RNN, Cell
+from longspan.kernels.program import CONSTANTS, Program, empty_outputs
+
+try:
+    from longspan.kernels import _native
+except ImportError:  # installed where there was no compiler
+    _native = None
+
+#: Floats beyond the packed rows' own that alignment may take in a buffer.
+SLACK = 512
+
+
+def available() -> bool:
+    """Return whether the kernels were compiled when Longspan was installed."""
+    return _native is not None
+
+
+def forward(
+    program: Program, tensors: Sequence[Tensor], training: bool
+) -> tuple[tuple[Tensor, ...], Any]:
+    """Return the outputs and, in training, what backward needs."""
+    problem, outputs, _alive = _forward_problem(program, tensors)
+    problem.training = training
+    return outputs, _native.forward(problem)
+
+
+def forward_into(
+    program: Program, tensors: Sequence[Tensor], saved: Tensor
+) -> tuple[Tensor, ...]:
+    """Return the outputs; what backward needs goes to `saved`."""
+    problem, outputs, _alive = _forward_problem(program, tensors)
+    problem.training = True
+    _native.forward_into(problem, _aligned(saved))
+    return outputs
+
+
+def backward(
+    program: Program,
+    tensors: Sequence[Tensor],
+    output: Tensor,
+    saved: Any,
+    gradients: Sequence[Tensor | None],
+    wanted: Sequence[bool],
+) -> list[Tensor | None]:
+    """Return the gradients of the wanted tensors from those of the outputs.
+
+    Overwrites `saved`.
+    """
+    given = _contiguous(program, tensors)
+    problem = _problem(program, given)
+    problem.training = True
+    _set_view(problem.set_output, output)
+    incoming = [None if g is None else _rows_contiguous(g) for g in gradients]
+    if incoming[0] is not None:
+        _set_view(problem.set_d_output, incoming[0])
+    states = len(program.cell.states)
+    for name, g in zip(program.cell.states, incoming[1 : 1 + states], strict=True):
+        if g is not None:
+            incoming.append(g := g.contiguous())
+            setattr(problem, f"d_{name}_n", g.data_ptr())
+    for k, g in enumerate(incoming[1 + states : 1 + states + len(program.recorded)]):
+        if g is not None:
+            incoming.append(g := g.contiguous())
+            problem.set_d_record(k, g.data_ptr())
+    found: list[Tensor | None] = []
+    for name, tensor, want in zip(program.names, given, wanted, strict=True):
+        if not want or name in CONSTANTS:
+            found.append(None)
+            continue
+        gradient = torch.empty_like(tensor)
+        found.append(gradient)
+        if name == "x":
+            _set_view(problem.set_d_x, gradient)
+        else:
+            setattr(problem, f"d_{name}", gradient.data_ptr())
+    _native.backward(problem, saved.address if hasattr(saved, "address") else _aligned(saved))
+    return found
+
+
+def saved_floats(program: Program, tensors: Sequence[Tensor]) -> int:
+    """Return how many floats forward keeps of each step and row, at most."""
+    problem = _sizes(program, dict(zip(program.names, tensors, strict=True)))
+    for name in program.names:
+        if name.startswith(("norm_", "weight_", "hidden_mask")):
+            setattr(problem, name, 1)  # only whether it is there counts
+    rows = 64
+    return -(-_native.saved_bytes(problem, rows) // (4 * rows))
+
+
+def _forward_problem(
+    program: Program, tensors: Sequence[Tensor]
+) -> tuple[Any, tuple[Tensor, ...], Any]:
+    given = _contiguous(program, tensors)
+    outputs = empty_outputs(program, given)
+    problem = _problem(program, given)
+    _set_view(problem.set_output, outputs[0])
+    states = len(program.cell.states)
+    for name, state in zip(program.cell.states, outputs[1 : 1 + states], strict=True):
+        setattr(problem, f"{name}_n", state.data_ptr())
+    for k, gate in enumerate(outputs[1 + states :]):
+        problem.set_record(k, gate.data_ptr())
+    return problem, outputs, given
+
+
+def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
+    problem = _sizes(program, dict(zip(program.names, tensors, strict=True)))
+    for name, tensor in zip(program.names, tensors, strict=True):
+        if name == "x":
+            _set_view(problem.set_x, tensor)
+        else:
+            setattr(problem, name, tensor.data_ptr())
+    return problem
+
+
+def _sizes(program: Program, given: dict[str, Tensor]) -> Any:
+    problem = _native.Problem()
+    problem.T, problem.B, problem.I = given["x"].shape
+    problem.P = given["h0"].shape[-1]
+    problem.H = given["c0"].shape[-1] if "c0" in given else problem.P
+    problem.gates = len(program.cell.gates)
+    problem.reverse, problem.x_is_gates = program.reverse, program.x_is_gates
+    problem.zoneout_c, problem.zoneout_h = program.zoneout_c, program.zoneout_h
+    problem.threads = torch.get_num_threads()
+    _set_cell(problem, program.cell)
+    return problem
+
+
+def _set_cell(problem: Any, cell: Cell) -> None:
+    if isinstance(cell, LSTM):
+        problem.set_lstm(
+            cell.peephole, cell.coupled_gates, "gates" in cell.states, cell.input_gate,
+            cell.forget_gate, cell.output_gate, cell.input_activation, cell.output_activation,
+        )  # fmt: skip
+    elif isinstance(cell, GRU):
+        problem.set_gru(cell.reset_after)
+    else:
+        assert isinstance(cell, RNN)
+        problem.set_rnn(cell.nonlinearity == "relu")
+
+
+def _contiguous(program: Program, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the tensors as the kernels read them; most are so already."""
+    result = []
+    for name, tensor in zip(program.names, tensors, strict=True):
+        if name == "x":
+            result.append(_rows_contiguous(tensor))
+        elif name == "lengths":
+            result.append(tensor.to("cpu", torch.int64).contiguous())
+        else:
+            result.append(tensor.contiguous())
+    return result
+
+
+def _rows_contiguous(tensor: Tensor) -> Tensor:
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+
+
+def _set_view(setter: Any, tensor: Tensor) -> None:
+    setter(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+def _aligned(buffer: Tensor) -> int:
+    """Return the first address in a buffer at which a cache line begins."""
+    return -(-buffer.data_ptr() // 64) * 64

@@ -1,0 +1,158 @@
+"""A `Call` as the native kernels take it: a description that can be written down, and tensors.
+
+The description is plain data, so that it can travel as an argument of an operator that
+``torch.compile`` and ``torch.export`` carry in their graphs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from longspan.cells import CELLS, Cell, LayerNorm, Layout, Noise, ScanResult, scan, scan_gates
+from longspan.kernels.call import Call
+
+#: Gates as `longspan.cells` records them, in the kernels' order.
+RECORDS = {"lstm": ("i", "f", "g", "o", "c"), "gru": ("r", "z", "n"), "rnn": ("h",)}
+#: Arguments without a gradient.
+CONSTANTS = (
+    "hidden_mask", "update_mask", "zoneout_c_mask", "zoneout_h_mask", "lengths", "reset",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is to be computed, without the tensors.
+
+    Attributes:
+        kind: Key of `longspan.cells.CELLS`.
+        cell: The cell.
+        names: What each tensor is, ``x`` first.
+        reverse: Direction.
+        record: Whether every step's gates are returned.
+        zoneout_c: Share of the cell state that is kept, where it is a number.
+        zoneout_h: The same for h.
+        x_is_gates: Whether x holds the input's pre-activations already.
+    """
+
+    kind: str
+    cell: Cell
+    names: tuple[str, ...]
+    reverse: bool = False
+    record: bool = False
+    zoneout_c: float = 0.0
+    zoneout_h: float = 0.0
+    x_is_gates: bool = False
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the initial states among `names`."""
+        return tuple(f"{name}0" for name in self.cell.states)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Names of the recorded gates, or none."""
+        return RECORDS[self.kind] if self.record else ()
+
+    def to_text(self) -> str:
+        """Return the program as JSON."""
+        return json.dumps({**asdict(self), "cell": asdict(self.cell)})  # type: ignore[call-overload]
+
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def from_text(text: str) -> Program:
+        """Return the program that `to_text` wrote."""
+        fields = json.loads(text)
+        cell = CELLS[fields["kind"]](**fields["cell"])
+        return Program(**{**fields, "cell": cell, "names": tuple(fields["names"])})
+
+
+_KINDS = {cell: kind for kind, cell in CELLS.items()}
+
+
+def kind_of(cell: Cell) -> str | None:
+    """Return the key of a cell in `CELLS`, or None if it is not there."""
+    return _KINDS.get(type(cell))
+
+
+def program_of(call: Call) -> tuple[Program, list[Tensor]]:
+    """Return a call's program and its tensors."""
+    kind = kind_of(call.cell)
+    assert kind is not None
+    tensors: dict[str, Tensor] = {"x": call.x}
+    tensors |= {f"{n}0": s for n, s in zip(call.cell.states, call.state, strict=True)}
+    x_is_gates = "weight_ih" not in call.params
+    tensors |= {name: value for name, value in call.params.items() if value is not None}
+    tensors |= {f"norm_{place}": n.weight for place, n in call.normalisers.items()}  # type: ignore[attr-defined]
+    noise, layout, numbers = call.noise, call.layout, {"zoneout_c": 0.0, "zoneout_h": 0.0}
+    for name, value in (("hidden_mask", noise.hidden), ("update_mask", noise.update)):
+        if value is not None:
+            tensors[name] = value
+    for name, value in (("zoneout_c", noise.zoneout_c), ("zoneout_h", noise.zoneout_h)):
+        if isinstance(value, Tensor):
+            tensors[f"{name}_mask"] = value
+        elif value is not None:
+            numbers[name] = float(value)
+    if layout.lengths is not None:
+        tensors["lengths"] = layout.lengths
+    if layout.reset is not None:
+        tensors["reset"] = layout.reset
+    program = Program(
+        kind, call.cell, tuple(tensors), layout.reverse, call.record_gates, **numbers,
+        x_is_gates=x_is_gates,
+    )  # fmt: skip
+    return program, list(tensors.values())
+
+
+def by_reference(program: Program, tensors: Any) -> tuple[Tensor, ...]:
+    """Compute what the kernels compute by `longspan.cells`; differentiable any number of times."""
+    given = dict(zip(program.names, tensors, strict=True))
+    noise = Noise(
+        given.get("hidden_mask"), given.get("update_mask"),
+        given.get("zoneout_c_mask", program.zoneout_c or None),
+        given.get("zoneout_h_mask", program.zoneout_h or None),
+    )  # fmt: skip
+    options: dict[str, Any] = {
+        "layout": Layout(given.get("lengths"), given.get("reset"), program.reverse),
+        "noise": noise,
+        "normalisers": {n[5:]: LayerNorm(w) for n, w in given.items() if n.startswith("norm_")},
+        "record_gates": program.record,
+    }
+    run = scan_gates if program.x_is_gates else scan
+    state = tuple(given[name] for name in program.state_names)
+    return flatten(program, run(program.cell, given["x"], state, given, **options))
+
+
+def flatten(program: Program, result: ScanResult) -> tuple[Tensor, ...]:
+    """Return a result as one tuple: output, states, gates."""
+    gates = result.gates or {}
+    return (result.output, *result.state, *(gates[name] for name in program.recorded))
+
+
+def unflatten(program: Program, values: tuple[Tensor, ...]) -> ScanResult:
+    """Return the result that `flatten` made into a tuple."""
+    count = 1 + len(program.cell.states)
+    gates = dict(zip(program.recorded, values[count:], strict=True)) if program.record else None
+    return ScanResult(values[0], tuple(values[1:count]), gates)
+
+
+def empty_outputs(program: Program, tensors: Any) -> tuple[Tensor, ...]:
+    """Return uninitialised outputs of the right shapes; in the memory layout of x."""
+    given = dict(zip(program.names, tensors, strict=True))
+    x = given["x"]
+    steps, batch = x.shape[:2]
+    width = given["h0"].shape[-1]
+    if x.stride(0) < x.stride(1):  # (B, T, ·) in memory, so the caller's output will be contiguous
+        output = x.new_empty(batch, steps, width).transpose(0, 1)
+    else:
+        output = x.new_empty(steps, batch, width)
+    states = [torch.empty_like(given[n], memory_format=torch.contiguous_format)
+              for n in program.state_names]  # fmt: skip
+    hidden_size = given["c0"].shape[-1] if "c0" in given else width
+    gates = [x.new_empty(steps, batch, hidden_size) for _ in program.recorded]
+    return (output, *states, *gates)

@@ -1,0 +1,62 @@
+"""The native kernels as an implementation that `dispatch` may choose."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from longspan.cells import LayerNorm, ScanResult
+from longspan.cells.scan import input_gates
+from longspan.kernels import native
+from longspan.kernels.call import Call
+from longspan.kernels.program import kind_of, program_of, unflatten
+
+
+class Native:
+    """Runs every cell and option on the CPU in float32, by compiled code."""
+
+    def why_not(self, call: Call) -> str | None:
+        """Return why the kernels cannot run the call, or None."""
+        if not native.available():
+            return "Longspan was installed without a C++ compiler"
+        if kind_of(call.cell) is None:
+            return f"{type(call.cell).__name__} has no native kernel"
+        if call.x.device.type != "cpu":
+            return "the tensors are not on the CPU"
+        if call.x.dtype != torch.float32:
+            return f"the dtype is {call.x.dtype}, not float32"
+        if 0 in call.x.shape[:2]:
+            return "the input is empty"
+        if any(not _is_native(place, n) for place, n in call.normalisers.items()):
+            return "batch normalisation inside the recurrence is on"
+        if torch._C._are_functorch_transforms_active():
+            return "a torch.func transform runs"
+        return None
+
+    def run(self, call: Call) -> ScanResult:
+        """Run the kernels; differentiable any number of times."""
+        from longspan.kernels import fused
+
+        program, tensors = program_of(_with_input_normalised(call))
+        return unflatten(program, fused.scan(program, tensors))
+
+
+def _is_native(place: str, normaliser: object) -> bool:
+    return isinstance(normaliser, LayerNorm) or place == "ih"
+
+
+def _with_input_normalised(call: Call) -> Call:
+    """Return a call whose input is normalised already, where that is not layer normalisation."""
+    first = call.normalisers.get("ih")
+    if first is None or isinstance(first, LayerNorm):
+        return call
+    from dataclasses import replace
+
+    x_gates: Tensor = input_gates(call.x, call.params, call.layout, {"ih": first})
+    left = ("weight_ih", "bias_ih")
+    return replace(
+        call,
+        x=x_gates,
+        params={name: value for name, value in call.params.items() if name not in left},
+        normalisers={place: n for place, n in call.normalisers.items() if place != "ih"},
+    )
