@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+KERNELS := $(shell find src/longspan/kernels/csrc -type f)
 READY  := $(VENV)/.ready
 
 .PHONY: demo test browser lint format bench clean
@@ -31,10 +32,11 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test,lint]' \
+	  --config-settings=cmake.define.LONGSPAN_WERROR=ON
 	touch $@
 
 clean:

@@ -14,7 +14,7 @@ def test_explaining_changes_nothing():
     before = {name: value.clone() for name, value in layer.state_dict().items()}
     random = torch.get_rng_state()
     lines = kernels.explain(layer, torch.randn(4, 2, 3, generator=torch.Generator()))
-    assert lines.startswith("layer 0: reference (not vendor: ")
+    assert lines.startswith("layer 0: reference (not native: batch normalisation inside")
     assert torch.equal(random, torch.get_rng_state())
     for name, value in layer.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -24,7 +24,7 @@ def test_every_layer_and_direction_has_its_line():
     layer = nn.GRU(3, 5, 2, bidirectional=True)
     lines = kernels.explain(layer, torch.zeros(4, 2, 3)).splitlines()
     names = ["layer 0", "layer 0 reverse", "layer 1", "layer 1 reverse"]
-    assert lines == [f"{name}: vendor" for name in names]
+    assert lines == [f"{name}: native" for name in names]
 
 
 def test_environment_variable_forces(monkeypatch):
@@ -50,4 +50,7 @@ def test_environment_variable_forces(monkeypatch):
     ],
 )
 def test_every_reason_is_named(options, arguments, reason):
-    assert reason in kernels.explain(nn.LSTM(3, 5, **options), torch.zeros(4, 2, 3), **arguments)
+    layer = nn.LSTM(3, 5, dtype=torch.float64, **options)
+    lines = kernels.explain(layer, torch.zeros(4, 2, 3, dtype=torch.float64), **arguments)
+    assert reason in lines
+    assert "not native: the dtype is torch.float64" in lines

@@ -1,4 +1,4 @@
-"""The fused layers under everything that PyTorch does to autograd."""
+"""The fused and the native layers under everything that PyTorch does to autograd."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from longspan import kernels, nn
 from longspan.kernels import vendor
 
 LAYERS = [nn.LSTM, nn.GRU, nn.RNN]
+
+
+@pytest.fixture(params=["native", "vendor"])
+def kernel(request):
+    with kernels.force(request.param):
+        yield request.param
 
 
 @pytest.fixture(params=LAYERS, ids=lambda layer: layer.__name__)
@@ -42,7 +48,8 @@ def test_graph_is_freed_by_backward_and_not_with_the_loss(monkeypatch):
         return inputs, outputs
 
     monkeypatch.setattr(vendor, "_recorded", recorded)
-    loss = nn.LSTM(3, 5)(torch.randn(4, 2, 3))[0].sum()
+    with kernels.force("vendor"):
+        loss = nn.LSTM(3, 5)(torch.randn(4, 2, 3))[0].sum()
     loss.backward()
     gc.collect()
     assert [graph() for graph in graphs] == [None]
@@ -50,14 +57,14 @@ def test_graph_is_freed_by_backward_and_not_with_the_loss(monkeypatch):
         loss.backward()
 
 
-def test_a_retained_graph_runs_backward_again(layer):
+def test_a_retained_graph_runs_backward_again(layer, kernel):
     x = torch.randn(4, 2, 3, requires_grad=True)
     loss = layer(x)[0].square().sum()
     first = torch.autograd.grad(loss, [x, *layer.parameters()], retain_graph=True)
     assert_same(torch.autograd.grad(loss, [x, *layer.parameters()]), first)
 
 
-def test_activation_checkpoints_and_offloaded_tensors_change_nothing(layer):
+def test_activation_checkpoints_and_offloaded_tensors_change_nothing(layer, kernel):
     x = torch.randn(4, 2, 3)
     expected = gradients(layer, x, lambda leaf: layer(leaf)[0])
     for reentrant in (False, True):
@@ -88,7 +95,7 @@ def test_torch_func_goes_by_the_reference(layer):
     assert_same([value.sum(0) for value in each.values()], expected[1:])
 
 
-def test_inference_equals_training(layer):
+def test_inference_equals_training(layer, kernel):
     x = torch.randn(4, 2, 3)
     with torch.inference_mode():
         output, _ = layer(x)

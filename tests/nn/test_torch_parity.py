@@ -153,13 +153,14 @@ def test_dropout_between_layers_acts_in_training_alone():
     assert torch.equal(one(x)[0], one(x)[0])
 
 
-def test_plain_layers_take_the_fused_path_and_forcing_is_checked():
+def test_layers_take_the_native_path_and_forcing_is_checked():
     layer, x = longspan.nn.LSTM(3, 5), torch.randn(4, 2, 3)
-    assert kernels.explain(layer, x) == "layer 0: vendor"
-    assert kernels.explain(layer, x, lengths=[4, 4]) == "layer 0: vendor"
-    assert "ragged" in kernels.explain(layer, x, lengths=[4, 3])
-    with kernels.force("vendor"), pytest.raises(ValueError, match="forced, but the batch is"):
-        layer(x, lengths=[4, 3])
+    assert kernels.explain(layer, x) == "layer 0: native"
+    assert kernels.explain(layer, x, lengths=[4, 3]) == "layer 0: native"
+    with kernels.force("vendor"):
+        assert kernels.explain(layer, x, lengths=[4, 4]) == "layer 0: vendor"
+        with pytest.raises(ValueError, match="forced, but the batch is"):
+            layer(x, lengths=[4, 3])
     with pytest.raises(ValueError, match="Did you mean 'vendor'"), kernels.force("vender"):
         pass
 

@@ -91,11 +91,7 @@ def scan_gates(
     normalisers: Mapping[str, Normaliser] | None = None,
     record_gates: bool = False,
 ) -> ScanResult:
-    """Run a cell over what `input_gates` made of the inputs; arguments as for `scan`.
-
-    Args:
-        x_gates: Input pre-activations, (T, B, G·H); beyond a row's length anything but NaN.
-    """
+    """Run a cell over what `input_gates` made of the inputs, (T, B, G·H); the rest as for `scan`."""
     layout, noise = layout or Layout(), noise or Noise()
     normalisers = normalisers or {}
     active = _active(layout.lengths, x_gates)

@@ -104,9 +104,7 @@ def _(
 ) -> list[Tensor]:
     del output, saved, gradients
     names = Program.from_text(program).names
-    return [
-        torch.empty_like(t) for n, t in zip(names, tensors, strict=True) if n not in CONSTANTS
-    ]
+    return [torch.empty_like(t) for n, t in zip(names, tensors, strict=True) if n not in CONSTANTS]
 
 
 def _saved_buffer(program: Program, tensors: list[Tensor]) -> Tensor:

@@ -34,9 +34,7 @@ def forward(
     return outputs, _native.forward(problem)
 
 
-def forward_into(
-    program: Program, tensors: Sequence[Tensor], saved: Tensor
-) -> tuple[Tensor, ...]:
+def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
     """Return the outputs; what backward needs goes to `saved`."""
     problem, outputs, _alive = _forward_problem(program, tensors)
     problem.training = True

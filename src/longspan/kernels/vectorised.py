@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -18,6 +22,7 @@ class Native:
     def why_not(self, call: Call) -> str | None:
         """Return why the kernels cannot run the call, or None."""
         if not native.available():
+            _warn_once()
             return "Longspan was installed without a C++ compiler"
         if kind_of(call.cell) is None:
             return f"{type(call.cell).__name__} has no native kernel"
@@ -41,6 +46,16 @@ class Native:
         return unflatten(program, fused.scan(program, tensors))
 
 
+@cache
+def _warn_once() -> None:
+    warnings.warn(
+        "Longspan's compiled kernels are missing, so recurrent layers run several times slower, by "
+        "PyTorch. Install a C++ compiler (g++ or clang), then: pip install --force-reinstall "
+        "--no-deps longspan",
+        stacklevel=2,
+    )
+
+
 def _is_native(place: str, normaliser: object) -> bool:
     return isinstance(normaliser, LayerNorm) or place == "ih"
 
@@ -50,8 +65,6 @@ def _with_input_normalised(call: Call) -> Call:
     first = call.normalisers.get("ih")
     if first is None or isinstance(first, LayerNorm):
         return call
-    from dataclasses import replace
-
     x_gates: Tensor = input_gates(call.x, call.params, call.layout, {"ih": first})
     left = ("weight_ih", "bias_ih")
     return replace(

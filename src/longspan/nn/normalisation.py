@@ -13,6 +13,7 @@ from torch import Tensor
 
 from longspan.cells.layer_norm import EPSILON
 
+
 @dataclass(frozen=True)
 class BatchNorm:
     """Batch normalisation of a recurrent layer's pre-activations; padding takes no part.

@@ -147,6 +147,9 @@ NB_MODULE(_native, m) {
       }
     return false;
   });
+  m.def("set_thresholds", [](index thread, index barrier) { set_thresholds({thread, barrier}); },
+        "thread"_a = Thresholds{}.thread, "barrier"_a = Thresholds{}.barrier,
+        "Multiply-adds from which a second thread, and a barrier at every step, are used.");
   m.def("activation", [](int which, std::uintptr_t x, std::uintptr_t y, index n) {
     chosen->activation(which, pointer<const float>(x), pointer<float>(y), n);
   });

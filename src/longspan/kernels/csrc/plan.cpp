@@ -6,10 +6,8 @@
 namespace longspan {
 namespace {
 
-// Multiply-adds below which a second thread costs more than it brings: about 10 µs of work.
-constexpr index kWorthAThread = index{1} << 20;
-// Multiply-adds a thread and step below which a barrier at every step does not pay.
-constexpr index kWorthABarrier = index{1} << 15;
+Thresholds thresholds;
+
 // A panel is read once for so many rows with no loss; with fewer, threads had better share the
 // weights than the rows.
 constexpr index kRowsOfATile = 4;
@@ -24,16 +22,18 @@ struct Shape {
 
 Shape shape(const Problem& p, index total_steps, int threads) {
   const index work = total_steps * p.gates * p.H * (p.P + (p.x_is_gates ? 0 : p.I));
-  threads = static_cast<int>(std::clamp<index>(work / kWorthAThread, 1, threads));
+  threads = static_cast<int>(std::clamp<index>(work / thresholds.thread, 1, threads));
   const int most_split = static_cast<int>(std::max<index>(1, std::min(p.H, p.P) / kUnits));
   const int groups = static_cast<int>(std::clamp<index>(p.B / kRowsOfATile, 1, threads));
   const int split = std::min(threads / groups, most_split);
   const index rows = std::max<index>(1, p.B / groups);
-  if (split > 1 && rows * step_work(p) / split >= kWorthABarrier) return {groups, split};
+  if (split > 1 && rows * step_work(p) / split >= thresholds.barrier) return {groups, split};
   return {static_cast<int>(std::clamp<index>(p.B, 1, threads)), 1};
 }
 
 }  // namespace
+
+void set_thresholds(Thresholds values) { thresholds = values; }
 
 PlanOwner::PlanOwner(const Problem& p, int threads) {
   index total = p.T * p.B;

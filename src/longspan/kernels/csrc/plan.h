@@ -7,6 +7,13 @@
 
 namespace longspan {
 
+// When more threads pay.
+struct Thresholds {
+  index thread = index{1} << 20;   // multiply-adds for each thread: about 10 µs of work
+  index barrier = index{1} << 15;  // … for each thread and step, where threads meet at every step
+};
+void set_thresholds(Thresholds values);
+
 class PlanOwner {
  public:
   // `threads`: at most so many; fewer where the work is too small to be worth a second one.

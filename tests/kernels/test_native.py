@@ -1,0 +1,371 @@
+"""The native kernels against `longspan.cells` in float64: values and gradients."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from longspan import kernels
+from longspan.cells import CELLS, GRU, LSTM, RNN, Cell, LayerNorm, Layout, Noise, scan
+from longspan.kernels import native
+from longspan.kernels.vectorised import Native
+
+_native = pytest.importorskip("longspan.kernels._native", reason="built without a compiler")
+
+BUILDS = _native.builds()
+VALUES, GRADIENTS = 1e-5, 1e-4
+FUZZ = settings(
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+FLAGS = {
+    "lstm": (
+        "peephole", "coupled_gates", "input_gate", "forget_gate", "output_gate",
+        "input_activation", "output_activation", "full_gate_recurrence", "projection",
+    ),
+    "gru": ("reset_after",),
+    "rnn": ("relu",),
+}  # fmt: skip
+OUTSIDE = (
+    "bias", "layer_norm", "zoneout", "zoneout_mask", "recurrent_dropout", "update_dropout",
+    "lengths", "reset", "reverse", "record",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def restore():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    _native.choose(BUILDS[0])
+    _native.set_thresholds()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is run: options by name, and sizes."""
+
+    kind: str = "lstm"
+    options: frozenset[str] = frozenset()
+    T: int = 5
+    B: int = 3
+    inputs: int = 4
+    H: int = 19
+    threads: int = 1
+    seed: int = 0
+    gates: bool = field(default=False)
+
+    def has(self, name: str) -> bool:
+        return name in self.options
+
+    @property
+    def cell(self) -> Cell:
+        if self.kind == "rnn":
+            return RNN("relu" if self.has("relu") else "tanh")
+        if self.kind == "gru":
+            return GRU(reset_after=not self.has("reset_after"))
+        # Options that are True by default are switched off by being named.
+        off = [f for f in FLAGS["lstm"] if f.endswith(("_gate", "_activation"))]
+        return LSTM(
+            proj_size=(self.H + 1) // 2 if self.has("projection") and self.H > 1 else 0,
+            **{name: self.has(name) for name in ("peephole", "coupled_gates")},
+            full_gate_recurrence=self.has("full_gate_recurrence"),
+            **{name: not self.has(name) for name in off},
+        )
+
+    def possible(self) -> bool:
+        coupled = self.has("coupled_gates") and (self.has("input_gate") or self.has("forget_gate"))
+        first = self.kind == "gru" and self.has("reset_after") and self.has("layer_norm")
+        return not (coupled or first)
+
+    def call(self) -> kernels.Call:
+        make = torch.Generator().manual_seed(self.seed)
+
+        def draw(*shape: int, scale: float = 1.0) -> Tensor:
+            return scale * torch.randn(*shape, generator=make, dtype=torch.float64)
+
+        def mask(*shape: int, rate: float = 0.7) -> Tensor:
+            return (torch.rand(*shape, generator=make) < rate).double()
+
+        cell, T, B, H = self.cell, self.T, self.B, self.H
+        sizes = cell.state_sizes(H)
+        shapes = cell.shapes(self.inputs, H, self.has("bias"))
+        params = {n: draw(*s, scale=s[-1] ** -0.5) for n, s in shapes.items()}
+        width = len(cell.gates) * H
+        places = {"ih": width, "hh": width} | ({"c": H} if "c" in cell.states else {})
+        normalisers = {p: LayerNorm(draw(2, w)) for p, w in places.items()}
+        zone = self.has("zoneout") or self.has("zoneout_mask")
+        masks = self.has("zoneout_mask")
+        noise = Noise(
+            hidden=mask(B, sizes[0]) / 0.7 if self.has("recurrent_dropout") else None,
+            update=mask(T, B, H) / 0.7 if self.has("update_dropout") else None,
+            zoneout_c=(mask(T, B, H, rate=0.2) if masks else 0.2)
+            if zone and "c" in cell.states else None,
+            zoneout_h=(mask(T, B, sizes[0], rate=0.3) if masks else 0.3) if zone else None,
+        )  # fmt: skip
+        lengths = torch.randint(0, T + 1, (B,), generator=make) if self.has("lengths") else None
+        reset = mask(T, B, rate=0.3).bool() if self.has("reset") else None
+        return kernels.Call(
+            cell, draw(T, B, self.inputs), tuple(draw(B, s) for s in sizes), params,
+            Layout(lengths, reset, self.has("reverse")), noise,
+            normalisers if self.has("layer_norm") else {}, self.has("record"),
+        )  # fmt: skip
+
+
+def cast(call: kernels.Call, dtype: torch.dtype) -> kernels.Call:
+    def to(value):
+        return value.to(dtype) if isinstance(value, Tensor) else value
+
+    n = call.noise
+    return replace(
+        call,
+        x=to(call.x),
+        state=tuple(map(to, call.state)),
+        params={k: to(v) for k, v in call.params.items()},
+        noise=Noise(to(n.hidden), to(n.update), to(n.zoneout_c), to(n.zoneout_h)),
+        normalisers={k: LayerNorm(to(v.weight)) for k, v in call.normalisers.items()},
+    )
+
+
+def leaves(call: kernels.Call) -> dict[str, Tensor]:
+    named = {"x": call.x} | {f"state{k}": s for k, s in enumerate(call.state)} | call.params
+    named |= {f"norm_{k}": v.weight for k, v in call.normalisers.items()}
+    return {k: v.requires_grad_() for k, v in named.items() if v is not None}
+
+
+def results(run, call: kernels.Call) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the outputs and the gradients of a fixed weighted sum of them."""
+    inputs = leaves(call)
+    result = run(call)
+    values = {"output": result.output}
+    values |= {f"final{k}": s for k, s in enumerate(result.state)}
+    values |= {f"gate_{k}": g for k, g in (result.gates or {}).items()}
+    make = torch.Generator().manual_seed(7)
+    loss = sum(
+        (v * torch.randn(v.shape, generator=make, dtype=torch.float64).to(v)).sum()
+        for v in values.values()
+    )
+    found = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True)
+    gradients = {
+        name: torch.zeros_like(t) if g is None else g
+        for (name, t), g in zip(inputs.items(), found, strict=True)
+    }
+    return {k: v.detach() for k, v in values.items()}, gradients
+
+
+def reference(call: kernels.Call):
+    return scan(
+        call.cell, call.x, call.state, call.params, layout=call.layout, noise=call.noise,
+        normalisers=call.normalisers, record_gates=call.record_gates,
+    )  # fmt: skip
+
+
+def assert_close(
+    found: dict[str, Tensor],
+    expected: dict[str, Tensor],
+    tolerance: float,
+    least: float = 1e-3,
+) -> None:
+    """Compare within a share of each tensor's largest value, or of `least` if that is smaller."""
+    assert found.keys() == expected.keys()
+    for name, e in expected.items():
+        size = float(e.abs().max()) if e.numel() else 0.0
+        error = float((found[name].double() - e).abs().max()) if e.numel() else 0.0
+        assert error <= tolerance * max(size, least), f"{name}: {error} of {size}"
+
+
+def check(case: Case) -> None:
+    torch.set_num_threads(case.threads)
+    call = case.call()
+    assert Native().why_not(cast(call, torch.float32)) is None
+    values, gradients = results(reference, call)
+    found, slopes = results(Native().run, cast(call, torch.float32))
+    # Layer normalisation does not see its input's scale, so with few inputs or units a gradient is
+    # what is left when terms of order one cancel out.
+    least = 1.0 if case.has("layer_norm") else 1e-3
+    assert_close(found, values, VALUES, least)
+    assert_close(slopes, gradients, GRADIENTS, least)
+    with torch.no_grad():  # inference keeps nothing and has code of its own
+        inference = Native().run(cast(call, torch.float32))
+    for a, b in zip((inference.output, *inference.state), found.values(), strict=False):
+        assert torch.equal(a, b)
+
+
+def cases_of_pairs() -> list[Case]:
+    cases = []
+    for kind in CELLS:
+        options = (*FLAGS[kind], *OUTSIDE)
+        chosen = itertools.chain(
+            [()], ((o,) for o in options), itertools.combinations(options, 2), [options[-6:]]
+        )
+        cases += [Case(kind, frozenset({*pair, "bias"})) for pair in chosen]
+    return [case for case in cases if case.possible()]
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_every_option_and_pair_of_options(kind):
+    """With biases and without is one of the pairs."""
+    _native.set_thresholds(1, 1)
+    for case in cases_of_pairs():
+        if case.kind == kind:
+            check(case)
+            check(replace(case, options=case.options - {"bias"}, threads=2, seed=1))
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("kind", CELLS)
+def test_every_build_with_every_option(build, kind):
+    assert _native.choose(build)
+    for option in (*FLAGS[kind], *OUTSIDE):
+        check(Case(kind, frozenset({option, "bias"}), H=37, seed=3))
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@given(data=st.data())
+@FUZZ
+def test_random_shapes_and_options(build, data):
+    _native.choose(build)
+    _native.set_thresholds(1, 1)
+    kind = data.draw(st.sampled_from(sorted(CELLS)))
+    case = Case(
+        kind,
+        frozenset(data.draw(st.sets(st.sampled_from((*FLAGS[kind], *OUTSIDE)), max_size=6))),
+        T=data.draw(st.integers(1, 9)),
+        B=data.draw(st.integers(1, 14)),
+        inputs=data.draw(st.integers(1, 20)),
+        H=data.draw(st.integers(1, 70)),
+        threads=data.draw(st.integers(1, 4)),
+        seed=data.draw(st.integers(0, 1000)),
+    )
+    if case.possible():
+        check(case)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", CELLS)
+def test_threads_that_share_the_hidden_units(kind, threads):
+    """One row, so that threads must split the units and meet at every step."""
+    _native.set_thresholds(1, 1)
+    for option in (*FLAGS[kind], *OUTSIDE):
+        options = frozenset({option, "bias"})
+        check(Case(kind, options, T=3, B=1, H=277, threads=threads))
+        check(Case(kind, options | {"lengths", "reset"}, B=5, H=130, threads=threads))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_long_and_wide(kind):
+    """Several chunks of steps, and sums over more rows than one block."""
+    for options in ({"bias"}, {"bias", "layer_norm", "lengths"}, {"bias", "record", "reset"}):
+        check(Case(kind, frozenset(options), T=70, B=11, H=67, threads=2))
+    check(Case(kind, frozenset({"bias"}), T=2, B=300, H=5, threads=2))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_same_threads_same_bits(kind):
+    _native.set_thresholds(1, 1)
+    call = cast(Case(kind, frozenset({"bias", "lengths"}), T=20, B=9, H=130).call(), torch.float32)
+    for threads in (1, 2, 4):
+        torch.set_num_threads(threads)
+        first, again = results(Native().run, call), results(Native().run, call)
+        for a, b in zip(first, again, strict=True):
+            for name in a:
+                assert torch.equal(a[name], b[name]), name
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_no_rows_run(kind):
+    call = cast(Case(kind, frozenset({"bias"})).call(), torch.float32)
+    call = replace(call, layout=Layout(torch.zeros(3, dtype=torch.long)))
+    values, gradients = results(Native().run, call)
+    assert not values["output"].any()
+    for k, state in enumerate(call.state):
+        assert torch.equal(values[f"final{k}"], state)
+    assert all(not g.any() for name, g in gradients.items() if not name.startswith("state"))
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("kind", CELLS)
+def test_saturation_and_bad_rows(kind, layer_norm):
+    """±1e4 saturates cleanly, denormals are no trouble, and a NaN stays in its row."""
+    options = frozenset({"bias", "layer_norm"} if layer_norm else {"bias"})
+    for scale in (1e4, 1e-40):
+        base = Case(kind, options, B=7).call()
+        call = replace(base, x=base.x * scale)
+        expected = results(reference, call)[0]
+        assert_close(results(Native().run, cast(call, torch.float32))[0], expected, 1e-4)
+    call = cast(Case(kind, options, B=7).call(), torch.float32)
+    clean = Native().run(call)
+    bad = call.x.clone()
+    bad[1, 2] = float("nan")
+    found = Native().run(replace(call, x=bad))
+    others = [0, 1, 3, 4, 5, 6]
+    assert torch.equal(found.output[:, others], clean.output[:, others])
+    assert found.output[1:, 2].isnan().all()
+    assert torch.equal(found.output[0, 2], clean.output[0, 2])
+
+
+def test_nan_in_padding_is_never_seen():
+    call = cast(Case(options=frozenset({"bias"})).call(), torch.float32)
+    layout = Layout(torch.tensor([5, 0, 2]))
+    clean = results(Native().run, replace(call, layout=layout))
+    x = call.x.clone().detach()
+    x[2:, 2] = x[:, 1] = float("nan")
+    found = results(Native().run, replace(call, x=x, layout=layout))
+    for a, b in zip(clean, found, strict=True):
+        for name in a:
+            assert torch.equal(a[name], b[name]), name
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_activations_are_good_to_a_few_ulp(build):
+    """Every 64th float32 there is."""
+    _native.choose(build)
+    bits = np.arange(0, 2**32, 64, dtype=np.uint64).astype(np.uint32)
+    x = bits.view(np.float32)
+    x = np.ascontiguousarray(x[np.isfinite(x)])
+    exact = x.astype(np.float64)
+    within = np.abs(exact) < 87.0  # beyond, the sigmoid stays at its least value
+    for which, true in ((0, 1.0 / (1.0 + np.exp(-np.clip(exact, -700, 700)))), (1, np.tanh(exact))):
+        y = np.empty_like(x)
+        _native.activation(which, x.ctypes.data, y.ctypes.data, len(x))
+        ulp = np.maximum(np.spacing(np.abs(true).astype(np.float32)), np.finfo(np.float32).tiny)
+        error = np.abs(y - true) / ulp
+        assert error[within].max() < 3.5, (which, x[within][error[within].argmax()])
+        assert np.abs(y - true)[~within].max() < 1e-37
+    nan = np.array([np.nan], np.float32)
+    out = np.zeros(1, np.float32)
+    for which in (0, 1):
+        _native.activation(which, nan.ctypes.data, out.ctypes.data, 1)
+        assert np.isnan(out[0])
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_second_derivatives_are_the_reference_s(kind):
+    call = Case(kind, frozenset({"bias", "lengths"}), T=3, B=2, H=3).call()
+
+    def second(run, call):
+        inputs = leaves(call)
+        first = torch.autograd.grad(
+            run(call).output.square().sum(), list(inputs.values()), create_graph=True
+        )
+        return torch.autograd.grad(
+            sum(g.square().sum() for g in first), list(inputs.values()), allow_unused=True
+        )
+
+    expected = second(reference, call)
+    for f, e in zip(second(Native().run, cast(call, torch.float32)), expected, strict=True):
+        torch.testing.assert_close(f.double(), e, rtol=1e-4, atol=1e-4)
+
+
+def test_the_right_build_is_the_fastest_and_unknown_ones_are_refused():
+    assert BUILDS[-1] == "baseline"
+    assert not _native.choose("mmx")
+    assert native.available()
