@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from longspan.cells.cell import Cell, Noise, Normaliser, Parameters, State, Step
+from longspan.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,18 @@ def scan_gates(
     normalisers: Mapping[str, Normaliser] | None = None,
     record_gates: bool = False,
 ) -> ScanResult:
-    """Run a cell over what `input_gates` made of the inputs, (T, B, G·H); the rest as for `scan`."""
+    """Run a cell over what `input_gates` made of the inputs, as `scan` does.
+
+    Args:
+        cell: The cell.
+        x_gates: Input pre-activations, (T, B, G·H).
+        state: Initial states, each (B, width).
+        params: Parameters by name.
+        layout: Lengths, resets and direction.
+        noise: Random masks.
+        normalisers: By place: ``"hh"``, ``"c"``.
+        record_gates: Whether to return every step's gates.
+    """
     layout, noise = layout or Layout(), noise or Noise()
     normalisers = normalisers or {}
     active = _active(layout.lengths, x_gates)
@@ -130,6 +142,19 @@ def input_gates(
         return linear(x, weight, bias)
     product = normalisers["ih"](linear(x, weight), None, active)
     return product if bias is None else product + bias
+
+
+def check_lengths(lengths: Tensor, steps: int) -> None:
+    """Refuse lengths that are negative or beyond the steps.
+
+    Raises:
+        InputError: If one is.
+    """
+    if lengths.numel() and (int(lengths.min()) < 0 or int(lengths.max()) > steps):
+        raise InputError(
+            f"`lengths` must lie between 0 and the number of steps, {steps}, got "
+            f"{int(lengths.min())} to {int(lengths.max())}."
+        )
 
 
 def _active(lengths: Tensor | None, x: Tensor) -> Tensor | None:

@@ -76,6 +76,10 @@ def choose(call: Call) -> tuple[str, dict[str, str]]:
 
 def run(call: Call) -> ScanResult:
     """Run one layer in one direction by the implementation that `choose` names."""
+    if torch.compiler.is_compiling():  # a graph cannot hold the choice, so only the best is tried
+        native = IMPLEMENTATIONS["native"]
+        if native.why_not(call) is None:
+            return native.run(call)
     name, declined = choose(call)
     trace = _trace.get()
     if trace is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor
 
 from longspan.cells import GRU, LSTM, RNN, Cell
+from longspan.cells.scan import check_lengths
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs
 
+_native: Any
 try:
-    from longspan.kernels import _native
+    _native = importlib.import_module("longspan.kernels._native")
 except ImportError:  # installed where there was no compiler
     _native = None
 
@@ -35,7 +38,13 @@ def forward(
 
 
 def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
-    """Return the outputs; what backward needs goes to `saved`."""
+    """Return the outputs; what backward needs goes to `saved`.
+
+    Raises:
+        InputError: If lengths do not fit; a graph could not check that before.
+    """
+    if "lengths" in program.names:
+        check_lengths(tensors[program.names.index("lengths")], len(tensors[0]))
     problem, outputs, _alive = _forward_problem(program, tensors)
     problem.training = True
     _native.forward_into(problem, _aligned(saved))
@@ -87,7 +96,12 @@ def backward(
 
 def saved_floats(program: Program, tensors: Sequence[Tensor]) -> int:
     """Return how many floats forward keeps of each step and row, at most."""
-    problem = _sizes(program, dict(zip(program.names, tensors, strict=True)))
+    given = dict(zip(program.names, tensors, strict=True))
+    problem = _native.Problem()
+    problem.P = given["h0"].shape[-1]
+    problem.H = given["c0"].shape[-1] if "c0" in given else problem.P
+    problem.gates = len(program.cell.gates)
+    _set_cell(problem, program.cell)
     for name in program.names:
         if name.startswith(("norm_", "weight_", "hidden_mask")):
             setattr(problem, name, 1)  # only whether it is there counts

@@ -6,8 +6,8 @@ The description is plain data, so that it can travel as an argument of an operat
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+import ast
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -60,16 +60,24 @@ class Program:
         return RECORDS[self.kind] if self.record else ()
 
     def to_text(self) -> str:
-        """Return the program as JSON."""
-        return json.dumps({**asdict(self), "cell": asdict(self.cell)})  # type: ignore[call-overload]
+        """Return the program as text, by means that ``torch.compile`` can follow."""
+        cell = [f"cell.{name}={getattr(self.cell, name)!r}" for name in self.cell.__match_args__]  # type: ignore[attr-defined]
+        own = [f"{name}={getattr(self, name)!r}" for name in _FIELDS]
+        return "\n".join([f"kind={self.kind!r}", f"names={','.join(self.names)!r}", *own, *cell])
 
     @staticmethod
     @lru_cache(maxsize=1024)
     def from_text(text: str) -> Program:
         """Return the program that `to_text` wrote."""
-        fields = json.loads(text)
-        cell = CELLS[fields["kind"]](**fields["cell"])
-        return Program(**{**fields, "cell": cell, "names": tuple(fields["names"])})
+        fields = {
+            k: ast.literal_eval(v) for k, v in (line.split("=", 1) for line in text.split("\n"))
+        }
+        options = {k[5:]: fields.pop(k) for k in list(fields) if k.startswith("cell.")}
+        names = tuple(fields.pop("names").split(","))
+        return Program(cell=CELLS[fields["kind"]](**options), names=names, **fields)
+
+
+_FIELDS = ("reverse", "record", "zoneout_c", "zoneout_h", "x_is_gates")
 
 
 _KINDS = {cell: kind for kind, cell in CELLS.items()}

@@ -34,7 +34,7 @@ class Native:
             return "the input is empty"
         if any(not _is_native(place, n) for place, n in call.normalisers.items()):
             return "batch normalisation inside the recurrence is on"
-        if torch._C._are_functorch_transforms_active():
+        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
             return "a torch.func transform runs"
         return None
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from longspan.cells.cell import State
+from longspan.cells.scan import check_lengths
 from longspan.errors import InputError
 
 if TYPE_CHECKING:
@@ -162,11 +163,9 @@ def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None
         )
     if values.is_floating_point() or values.dtype == torch.bool:
         raise InputError(f"`lengths` must be whole numbers, got dtype {values.dtype}.")
-    if values.numel() and (int(values.min()) < 0 or int(values.max()) > len(x)):
-        raise InputError(
-            f"`lengths` must lie between 0 and the number of steps, {len(x)}, got "
-            f"{int(values.min())} to {int(values.max())}."
-        )
+    if torch.compiler.is_compiling():  # a graph cannot look at values; the kernels check them
+        return values.to(x.device)
+    check_lengths(values, len(x))
     # Full rows take the fast path.
     return None if bool((values == len(x)).all()) else values.to(x.device)
 
@@ -181,7 +180,7 @@ def _reset(layer: Recurrent, reset: Tensor | None, input: Tensor) -> Tensor | No
         )
     if reset.dtype != torch.bool:
         raise InputError(f"`reset` must be boolean, got {reset.dtype}. Pass reset.bool().")
-    if not bool(reset.any()):
+    if not torch.compiler.is_compiling() and not bool(reset.any()):
         return None
     if reset.dim() == 1:
         reset = reset[:, None]
