@@ -8,9 +8,11 @@ namespace {
 
 Thresholds thresholds;
 
-// A panel is read once for so many rows with no loss; with fewer, threads had better share the
-// weights than the rows.
-constexpr index kRowsOfATile = 4;
+// With fewer rows than this in a group, reading the weights takes longer than computing with them,
+// so threads had better share the weights than the rows: fewer if the weights stay in a thread's own
+// cache.
+constexpr index kCache = index{1} << 20;
+index rows_of_a_group(const Problem& p) { return 4 * p.gates * p.H * p.P > kCache ? 16 : 4; }
 // Hidden units that a thread gets are a multiple of this many at any width of vectors.
 constexpr index kUnits = 64;
 
@@ -24,7 +26,7 @@ Shape shape(const Problem& p, index total_steps, int threads) {
   const index work = total_steps * p.gates * p.H * (p.P + (p.x_is_gates ? 0 : p.I));
   threads = static_cast<int>(std::clamp<index>(work / thresholds.thread, 1, threads));
   const int most_split = static_cast<int>(std::max<index>(1, std::min(p.H, p.P) / kUnits));
-  const int groups = static_cast<int>(std::clamp<index>(p.B / kRowsOfATile, 1, threads));
+  const int groups = static_cast<int>(std::clamp<index>(p.B / rows_of_a_group(p), 1, threads));
   const int split = std::min(threads / groups, most_split);
   const index rows = std::max<index>(1, p.B / groups);
   if (split > 1 && rows * step_work(p) / split >= thresholds.barrier) return {groups, split};

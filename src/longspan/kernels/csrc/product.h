@@ -43,18 +43,34 @@ struct Result {
   const float* bias;  // laid out as a row of the result
 };
 
+// Call f(r, v) for a whole tile, unrolled, so that its sums never leave the registers.
+template <int R, int N, class F>
+LONGSPAN_INLINE void for_tile(const F& f) {
+#pragma GCC unroll 4
+  for (int v = 0; v < N; ++v) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) f(r, v);
+  }
+}
+
 template <int R, int N>
 void tile(const float* const* a, const Packed& b, const float* panel, index first_vector,
           const Result& c, float* const* c_rows) {
   vec sums[R][N];
-  const index* offset = b.offset ? b.offset + first_vector : nullptr;
-  for (int v = 0; v < N; ++v) {
-    const index place = offset ? offset[v] : (first_vector + v) * W;
-    for (int r = 0; r < R; ++r)
-      sums[r][v] = c.start == Start::zero   ? vec{}
-                   : c.start == Start::bias ? load(c.bias + place)
-                                            : load_first(c_rows[r] + place, c.width - place);
-  }
+  index place[N];
+  for (int v = 0; v < N; ++v)
+    place[v] = b.offset ? b.offset[first_vector + v] : (first_vector + v) * W;
+  const bool whole = place[N - 1] + W <= c.width;
+  if (c.start == Start::zero)
+    for_tile<R, N>([&](int r, int v) { sums[r][v] = vec{}; });
+  else if (c.start == Start::bias)
+    for_tile<R, N>([&](int r, int v) { sums[r][v] = load(c.bias + place[v]); });
+  else if (whole)
+    for_tile<R, N>([&](int r, int v) { sums[r][v] = load(c_rows[r] + place[v]); });
+  else
+    for_tile<R, N>([&](int r, int v) {
+      sums[r][v] = load_first(c_rows[r] + place[v], c.width - place[v]);
+    });
   const float* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = a[r];
   const index K = b.k;
@@ -69,10 +85,12 @@ void tile(const float* const* a, const Packed& b, const float* panel, index firs
       for (int v = 0; v < N; ++v) sums[r][v] += value * columns[v];
     }
   }
-  for (int v = 0; v < N; ++v) {
-    const index place = offset ? offset[v] : (first_vector + v) * W;
-    for (int r = 0; r < R; ++r) store_first(c_rows[r] + place, c.width - place, sums[r][v]);
-  }
+  if (whole)
+    for_tile<R, N>([&](int r, int v) { store(c_rows[r] + place[v], sums[r][v]); });
+  else
+    for_tile<R, N>([&](int r, int v) {
+      store_first(c_rows[r] + place[v], c.width - place[v], sums[r][v]);
+    });
 }
 
 template <int N, int R = tile_rows(N)>
@@ -119,8 +137,7 @@ template <int R, int N>
 void gradient_tile(index rows, const float* panel, const float* const* right, index n, float* sums,
                    index width) {
   vec total[R][N];
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < N; ++v) total[r][v] = load(sums + r * width + v * W);
+  for_tile<R, N>([&](int r, int v) { total[r][v] = load(sums + r * width + v * W); });
   for (index k = 0; k < rows; ++k, panel += N * W) {
     const float* values = right[k] + n;
     vec columns[N];
@@ -133,8 +150,7 @@ void gradient_tile(index rows, const float* panel, const float* const* right, in
       for (int v = 0; v < N; ++v) total[r][v] += value * columns[v];
     }
   }
-  for (int r = 0; r < R; ++r)
-    for (int v = 0; v < N; ++v) store(sums + r * width + v * W, total[r][v]);
+  for_tile<R, N>([&](int r, int v) { store(sums + r * width + v * W, total[r][v]); });
 }
 
 template <int N, int R = tile_rows(N)>

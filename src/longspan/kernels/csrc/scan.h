@@ -107,11 +107,12 @@ inline void sum_biases(const Problem& p, const Planes& planes, index Hp, float* 
 
 // --- Memory ------------------------------------------------------------------------------------
 
-// Rows whose gates are computed together from the input: as many as stay in the second-level cache.
+// Rows whose gates are computed together from the input: as many as stay in the second-level cache,
+// but enough that the weights, if they do not stay there, are not read too often.
 inline index chunk_rows(const Problem& p, const Planes& planes) {
-  const index bytes = planes.count * round_up(p.H, W) * 4;
-  const index fit = 192 * 1024 / bytes;
-  return fit < 8 ? 8 : smaller(fit, kChunkRows);
+  constexpr index kCache = 192 * 1024, kEnough = 48;
+  const index fit = kCache / (planes.count * round_up(p.H, W) * 4);
+  return fit < kEnough ? kEnough : smaller(fit, kChunkRows);
 }
 
 struct WorkerMemory {
