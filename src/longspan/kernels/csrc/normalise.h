@@ -16,18 +16,12 @@ struct Extent {
   index size, padded;
 };
 
-// Call f(place, valid lanes) for each vector of the own units of every plane.
+// Call f(place, valid lanes, plane, unit) for each vector of the own units of every plane.
 template <class F>
 LONGSPAN_INLINE void own_vectors(const Worker& w, const Extent& extent, const F& f) {
   for (int plane = 0; plane < extent.planes; ++plane)
     for (index u = w.unit_begin; u < w.unit_end; u += W)
-      f(plane * extent.padded + u, smaller(W, extent.size - u));
-}
-
-LONGSPAN_INLINE vec first_lanes(vec v, index n) {
-  if (n >= W) return v;
-  for (index lane = n; lane < W; ++lane) v[lane] = 0.0f;
-  return v;
+      f(plane * extent.padded + u, smaller(W, extent.size - u), plane, u);
 }
 
 // Where a group's threads leave what they found about row j; by turns, so that nobody writes what
@@ -37,25 +31,35 @@ LONGSPAN_INLINE float* partial(const Worker& w, int member, index j) {
   return w.m.partial + (((w.reductions & 1) * w.split + member) * rows + j) * 3;
 }
 
+LONGSPAN_INLINE void leave_statistics(float* out, float mean, float variance) {
+  out[0] = mean;
+  out[1] = 1.0f / __builtin_sqrtf(variance + kEpsilon);
+}
+
 // Mean and 1/deviation of n rows, values(j) being row j's columns, into out(j)[0] and [1].
 template <class Values, class Out>
 void row_statistics(Worker& w, index n, const Extent& extent, const Values& values, const Out& out) {
   for (index j = 0; j < n; ++j) {
     const float* row = values(j);
-    float count = 0.0f;
+    const index units = smaller(extent.size, w.unit_end) - smaller(extent.size, w.unit_begin);
+    const float count = static_cast<float>(extent.planes * units);
     vec total{}, squares{};
-    own_vectors(w, extent, [&](index place, index valid) {
+    own_vectors(w, extent, [&](index place, index valid, int, index) {
       total += first_lanes(load(row + place), valid);
-      count += static_cast<float>(valid);
     });
     const float mean = count > 0.0f ? sum(total) / count : 0.0f;
-    own_vectors(w, extent, [&](index place, index valid) {
+    own_vectors(w, extent, [&](index place, index valid, int, index) {
       const vec centred = first_lanes(load(row + place) - mean, valid);
       squares += centred * centred;
     });
+    if (w.split == 1) {
+      leave_statistics(out(j), mean, sum(squares) / count);
+      continue;
+    }
     float* mine = partial(w, w.member, j);
     mine[0] = count, mine[1] = mean, mine[2] = sum(squares);
   }
+  if (w.split == 1) return;
   w.wait();
   for (index j = 0; j < n; ++j) {
     float count = 0.0f, mean = 0.0f, squares = 0.0f;
@@ -67,9 +71,7 @@ void row_statistics(Worker& w, index n, const Extent& extent, const Values& valu
       mean += apart * theirs[0] / both;
       count = both;
     }
-    float* result = out(j);
-    result[0] = mean;
-    result[1] = 1.0f / __builtin_sqrtf(squares / count + kEpsilon);
+    leave_statistics(out(j), mean, squares / count);
   }
   ++w.reductions;
 }
@@ -96,20 +98,18 @@ struct Gains {
   const float* norm;
   const int* order;
 };
-LONGSPAN_INLINE vec gain(const Gains& gains, const Extent& extent, index place, index valid,
-                         bool shift) {
-  const index plane = place / extent.padded, u = place % extent.padded;
+LONGSPAN_INLINE vec gain(const Gains& gains, const Extent& extent, int plane, index u, bool shift) {
   const float* from = gains.norm + (shift ? extent.planes * extent.size : 0);
-  return load_first(from + gains.order[plane] * extent.size + u, valid);
+  return load_first(from + gains.order[plane] * extent.size + u, extent.size - u);
 }
 
 inline void add_normalised(Worker& w, const Extent& extent, const Gains& gains, const float* raw,
                            const float* statistics, float* gates) {
   const float mean = statistics[0], scale = statistics[1];
-  own_vectors(w, extent, [&](index place, index valid) {
+  own_vectors(w, extent, [&](index place, index, int plane, index u) {
     const vec normal = (load(raw + place) - mean) * scale;
-    store(gates + place, load(gates + place) + normal * gain(gains, extent, place, valid, false) +
-                             gain(gains, extent, place, valid, true));
+    store(gates + place, load(gates + place) + normal * gain(gains, extent, plane, u, false) +
+                             gain(gains, extent, plane, u, true));
   });
 }
 
@@ -123,9 +123,9 @@ void normalised_gradients(Worker& w, index n, const Extent& extent, const Gains&
     const float mean = statistics(j)[0], scale = statistics(j)[1];
     const float *values = raw(j), *d = gradients(j);
     vec first{}, second{};
-    own_vectors(w, extent, [&](index place, index valid) {
+    own_vectors(w, extent, [&](index place, index valid, int plane, index u) {
       const vec normal = first_lanes((load(values + place) - mean) * scale, valid);
-      const vec dy = load(d + place), scaled = dy * gain(gains, extent, place, valid, false);
+      const vec dy = load(d + place), scaled = dy * gain(gains, extent, plane, u, false);
       first += scaled;
       second += scaled * normal;
       store(gain_sums + place, load(gain_sums + place) + dy * normal);
@@ -138,9 +138,9 @@ void normalised_gradients(Worker& w, index n, const Extent& extent, const Gains&
     const float mean = statistics(j)[0], scale = statistics(j)[1];
     float* values = raw(j);
     const float* d = gradients(j);
-    own_vectors(w, extent, [&](index place, index valid) {
+    own_vectors(w, extent, [&](index place, index valid, int plane, index u) {
       const vec normal = (load(values + place) - mean) * scale;
-      const vec scaled = load(d + place) * gain(gains, extent, place, valid, false);
+      const vec scaled = load(d + place) * gain(gains, extent, plane, u, false);
       store(values + place, first_lanes((scaled - first - normal * second) * scale, valid));
     });
   });

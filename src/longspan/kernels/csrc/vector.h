@@ -46,10 +46,24 @@ LONGSPAN_INLINE void store_first(float* p, index n, vec v) {
 #endif
 }
 
+// Sum of all lanes, by halves: one after the other they would wait for each other.
 LONGSPAN_INLINE float sum(vec v) {
-  float total = 0.0f;
-  for (int lane = 0; lane < W; ++lane) total += v[lane];
-  return total;
+  float lanes[W];
+  store(lanes, v);
+#pragma GCC unroll 4
+  for (int half = W / 2; half; half /= 2) {
+#pragma GCC unroll 8
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  return lanes[0];
+}
+
+// The first n lanes; the rest zero.
+LONGSPAN_INLINE vec first_lanes(vec v, index n) {
+  if (n >= W) return v;
+  ivec lane;
+  for (int k = 0; k < W; ++k) lane[k] = k;
+  return lane < static_cast<std::int32_t>(n) ? v : vec{};
 }
 
 LONGSPAN_INLINE constexpr index smaller(index a, index b) { return a < b ? a : b; }
