@@ -1,10 +1,25 @@
 """Fast ways to run the cells of `longspan.cells`: one layer, one direction, a whole sequence.
 
 `IMPLEMENTATIONS` lists them, fastest first. A new one is a class with ``why_not`` and ``run`` (see
-`Implementation`) and one entry there.
+`Implementation`) and one entry there. `Stepper` runs a trained layer step by step, without torch.
 """
 
-from longspan.kernels.call import Call, Implementation
-from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["IMPLEMENTATIONS", "Call", "Implementation", "choose", "explain", "force", "run"]
+if TYPE_CHECKING:
+    from longspan.kernels.call import Call, Implementation
+    from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, run
+    from longspan.kernels.stepper import Stepper
+
+__all__ = [
+    "IMPLEMENTATIONS", "Call", "Implementation", "Stepper", "choose", "explain", "force", "run",
+]  # fmt: skip
+
+_HOME = {"Call": "call", "Implementation": "call", "Stepper": "stepper"}
+
+
+def __getattr__(name: str) -> Any:  # so that Stepper can be had without importing torch
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'dispatch')}"), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +10,8 @@ from torch import Tensor
 
 from longspan.cells import GRU, LSTM, RNN, Cell
 from longspan.cells.scan import check_lengths
+from longspan.kernels.loader import native as _native
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs
-
-_native: Any
-try:
-    _native = importlib.import_module("longspan.kernels._native")
-except ImportError:  # installed where there was no compiler
-    _native = None
 
 #: Floats beyond the packed rows' own that alignment may take in a buffer.
 SLACK = 512

@@ -15,6 +15,9 @@ class KernelSet {
   virtual std::size_t saved_bytes(const Problem&, index rows) const = 0;
   virtual std::size_t scratch_bytes(const Problem&, const Plan&, bool backward) const = 0;
   virtual void forward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
+  // For inference step by step: pack the weights once, and then only run.
+  virtual void prepare(const Problem&, const Plan&, char* scratch) const = 0;
+  virtual void run_prepared(const Problem&, const Plan&, char* scratch) const = 0;
   // Overwrites what was saved, unless the gate recurrence needs it.
   virtual void backward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
   // 0: sigmoid, 1: tanh; for tests of their accuracy.

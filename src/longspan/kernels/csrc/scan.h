@@ -342,14 +342,19 @@ void forward_thread(Worker w) {
   final_states(w);
 }
 
+inline void clear_zeros(const Pass& pass) {
+  const index gates = pass.planes.count * pass.Hp;
+  std::memset(pass.zeros, 0, static_cast<std::size_t>(pass.Pp > gates ? pass.Pp : gates) * 4);
+}
+
+inline void prepare_forward(const Pass& pass, int threads) {
+  sum_biases(pass.p, pass.planes, pass.Hp, pass.bias);
+  clear_zeros(pass);
+  parallel(threads, [&](int thread) { pass.jobs.run(thread, threads); });
+}
+
 template <class Cell>
 void run_forward(const Pass& pass, int threads) {
-  sum_biases(pass.p, pass.planes, pass.Hp, pass.bias);
-  std::memset(pass.zeros, 0,
-              static_cast<std::size_t>(pass.Pp > pass.planes.count * pass.Hp
-                                           ? pass.Pp
-                                           : pass.planes.count * pass.Hp) * sizeof(float));
-  parallel(threads, [&](int thread) { pass.jobs.run(thread, threads); });
   parallel(threads, [&](int thread) { forward_thread<Cell>(pass.worker(thread)); });
 }
 
@@ -635,10 +640,7 @@ inline void small_gradients(const Pass& pass, const Sums& sums) {
 
 template <class Cell>
 void run_backward(const Pass& pass, const Sums& sums, int threads) {
-  std::memset(pass.zeros, 0,
-              static_cast<std::size_t>(pass.Pp > pass.planes.count * pass.Hp
-                                           ? pass.Pp
-                                           : pass.planes.count * pass.Hp) * sizeof(float));
+  clear_zeros(pass);
   parallel(threads, [&](int thread) { pass.jobs.run(thread, threads); });
   parallel(threads, [&](int thread) { backward_thread<Cell>(pass.worker(thread)); });
   parallel(threads, [&](int thread) {
@@ -663,6 +665,12 @@ void with_cell(const Problem& p, const F& f) {
 }
 
 struct Kernels final : KernelSet {
+  static void run(const Pass& pass) {
+    with_cell(pass.p, [&](auto* cell) {
+      run_forward<std::remove_pointer_t<decltype(cell)>>(pass, pass.plan.groups * pass.plan.split);
+    });
+  }
+
   const char* name() const override { return LONGSPAN_NAME; }
   int width() const override { return W; }
 
@@ -684,9 +692,22 @@ struct Kernels final : KernelSet {
     Arena arena{scratch};
     Pass pass(p, plan);
     pass.reserve(arena, saved, false);
-    with_cell(p, [&](auto* cell) {
-      run_forward<std::remove_pointer_t<decltype(cell)>>(pass, plan.groups * plan.split);
-    });
+    prepare_forward(pass, plan.groups * plan.split);
+    run(pass);
+  }
+
+  void prepare(const Problem& p, const Plan& plan, char* scratch) const override {
+    Arena arena{scratch};
+    Pass pass(p, plan);
+    pass.reserve(arena, nullptr, false);
+    prepare_forward(pass, plan.groups * plan.split);
+  }
+
+  void run_prepared(const Problem& p, const Plan& plan, char* scratch) const override {
+    Arena arena{scratch};
+    Pass pass(p, plan);
+    pass.reserve(arena, nullptr, false);
+    run(pass);
   }
 
   void backward(const Problem& p, const Plan& plan, float* saved, char* scratch) const override {

@@ -1,0 +1,216 @@
+"""Streaming: one step at a time on numpy arrays, with no torch in the way.
+
+Neither importing this nor running it imports torch; `Stepper.of` does, since its layer has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longspan.errors import InputError, MissingDependencyError
+from longspan.kernels.loader import native
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Floats = NDArray[np.float32]
+_LSTM = {
+    "peephole": False, "coupled_gates": False, "full_gate_recurrence": False, "input_gate": True,
+    "forget_gate": True, "output_gate": True, "input_activation": True, "output_activation": True,
+}  # fmt: skip
+_GRU = {"reset_after": True}
+_RNN = {"nonlinearity": "tanh"}
+_DEFAULTS: dict[str, dict[str, Any]] = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}
+
+
+class Stepper:
+    """A stack of recurrent layers that runs one step a call, in microseconds.
+
+    Weights are packed once; a step allocates nothing and uses one thread. Not to be shared between
+    threads; build one for each.
+
+    >>> import numpy as np, torch, longspan
+    >>> layer = longspan.nn.LSTM(3, 5, num_layers=2)
+    >>> stepper = Stepper.of(layer)
+    >>> state = stepper.initial_state()
+    >>> x = np.ones((1, 3), np.float32)
+    >>> first, second = stepper.step(x, state).copy(), stepper.step(x, state).copy()
+    >>> output, _ = layer(torch.ones(2, 1, 3))
+    >>> bool(np.allclose(second, output[1].detach().numpy(), atol=1e-6))
+    True
+
+    Args:
+        weights: By torch's names (``weight_ih_l0`` and so on), as a ``state_dict`` has them.
+        kind: ``"lstm"``, ``"gru"`` or ``"rnn"``.
+        batch: Rows that go on at the same time, B.
+        zoneout: Shares of the cell and hidden state that are kept, as a trained network's.
+        options: Of the cell, as of `longspan.cells`.
+
+    Raises:
+        InputError: If a weight is missing, has a wrong shape, or an option is unknown.
+        MissingDependencyError: If Longspan was installed without a C++ compiler.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Any],
+        *,
+        kind: str = "lstm",
+        batch: int = 1,
+        zoneout: tuple[float, float] = (0.0, 0.0),
+        **options: Any,
+    ) -> None:
+        if native is None:
+            raise MissingDependencyError(
+                "Stepper needs Longspan's compiled kernels. Install a C++ compiler (g++ or clang), "
+                "then: pip install --force-reinstall --no-deps longspan"
+            )
+        if kind not in _DEFAULTS or options.keys() - _DEFAULTS[kind].keys():
+            raise InputError(
+                f"`kind` must be one of {', '.join(_DEFAULTS)}, with options of that cell, got "
+                f"{kind!r} with {sorted(options)}."
+            )
+        if batch < 1:
+            raise InputError(f"`batch` must be at least 1, got {batch}.")
+        self.batch = batch
+        self._core = native.StepperCore(batch)
+        self._kept: list[Floats] = []  # small parameters are read at every step
+        self._widths: list[int] = []
+        settings = _DEFAULTS[kind] | options
+        layers = sum(name.startswith("weight_ih_l") for name in weights)
+        if not layers or any(name.endswith("_reverse") for name in weights):
+            raise InputError("Stepper needs the weights of layers that run forward in time only.")
+        for k in range(layers):
+            self._add_layer(weights, f"_l{k}", kind, settings, zoneout)
+        self._step = self._core.step
+        self._output: Floats | None = None
+
+    @staticmethod
+    def of(layer: nn.Module, batch: int = 1) -> Stepper:
+        """Return a stepper with the weights that a ``longspan.nn`` or ``torch.nn`` layer has now.
+
+        Args:
+            layer: An LSTM, GRU or RNN in one direction, without batch normalisation.
+            batch: Rows that go on at the same time.
+
+        Raises:
+            InputError: If the layer is none of these.
+        """
+        kind = type(layer).__name__.lower()
+        cell = getattr(layer, "cell", None)
+        if kind not in _DEFAULTS or getattr(layer, "batch_norm", None):
+            raise InputError(
+                f"Stepper.of takes an LSTM, GRU or RNN without batch normalisation, got {layer}."
+            )
+        source = layer if cell is None else cell
+        options = {name: getattr(source, name) for name in _DEFAULTS[kind] if hasattr(source, name)}
+        weights = {name: value.numpy(force=True) for name, value in layer.state_dict().items()}
+        zoneout = getattr(layer, "zoneout", (0.0, 0.0))
+        return Stepper(weights, kind=kind, batch=batch, zoneout=zoneout, **options)
+
+    def initial_state(self) -> tuple[Floats, ...]:
+        """Return zeros: for each layer h and, for an LSTM, c, each (B, width)."""
+        return tuple(np.zeros((self.batch, width), np.float32) for width in self._widths)
+
+    def step(self, x: Floats, state: tuple[Floats, ...]) -> Floats:
+        """Run one step.
+
+        Args:
+            x: Inputs, (B, I), float32, contiguous.
+            state: As `initial_state` returns it; updated in place.
+
+        Returns:
+            Output of the last layer, (B, P). The same array every time: copy what is to be kept.
+
+        Raises:
+            InputError: If an array has another shape, dtype or layout.
+        """
+        try:
+            address = self._step(x, *state)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(_what_is_wrong(error)) from None
+        if self._output is None:
+            shape = (self.batch, self._output_size)
+            memory = (ctypes.c_float * (shape[0] * shape[1])).from_address(address)
+            self._output = np.frombuffer(memory, np.float32).reshape(shape)
+        return self._output
+
+    def _add_layer(
+        self, weights: Mapping[str, Any], suffix: str, kind: str, options: dict, zoneout: tuple
+    ) -> None:
+        mine = {
+            name.removesuffix(suffix): np.array(
+                value, np.float32, order="C"
+            )  # a copy: the layer may change
+            for name, value in weights.items()
+            if name.endswith(suffix)
+        }
+        if "weight_hh" not in mine:
+            raise InputError(f"The weights lack weight_hh{suffix}. Pass a layer's state_dict().")
+        problem = native.Problem()
+        rows, problem.I = mine["weight_ih"].shape
+        problem.P = mine["weight_hh"].shape[1]
+        problem.H = mine["weight_hr"].shape[1] if "weight_hr" in mine else problem.P
+        problem.gates = rows // problem.H
+        problem.zoneout_c, problem.zoneout_h = zoneout
+        {"lstm": _set_lstm, "gru": _set_gru, "rnn": _set_rnn}[kind](problem, options)
+        _check_shapes(mine, problem, kind, options, suffix)
+        for name, value in mine.items():
+            setattr(problem, name, value.ctypes.data)
+        self._kept += mine.values()
+        self._core.add_layer(problem)
+        self._output_size = problem.P
+        fed = (problem.gates - 1) * problem.H if "weight_gg" in mine else 0
+        widths = (problem.P, problem.H if kind == "lstm" else 0, fed)
+        self._widths += [width for width in widths if width]
+
+
+def _set_lstm(problem: Any, options: dict) -> None:
+    problem.set_lstm(*(options[name] for name in _LSTM))
+
+
+def _set_gru(problem: Any, options: dict) -> None:
+    problem.set_gru(options["reset_after"])
+
+
+def _set_rnn(problem: Any, options: dict) -> None:
+    problem.set_rnn(options["nonlinearity"] == "relu")
+
+
+def _check_shapes(found: dict, problem: Any, kind: str, options: dict, suffix: str) -> None:
+    gates, hidden, output = _gates(kind, options), problem.H, problem.P
+    rows, sigmoids = gates * hidden, gates - 1
+    expected = {
+        "weight_ih": (rows, problem.I), "weight_hh": (rows, output), "bias_ih": (rows,),
+        "bias_hh": (rows,), "weight_hr": (output, hidden), "weight_ch": (sigmoids * hidden,),
+        "weight_gg": (sigmoids * hidden, sigmoids * hidden), "norm_ih": (2, rows),
+        "norm_hh": (2, rows), "norm_c": (2, hidden),
+    }  # fmt: skip
+    for name, value in found.items():
+        if name not in expected or value.shape != expected[name]:
+            raise InputError(
+                f"{name}{suffix} must have shape {expected.get(name, 'none: it is unknown')}, got "
+                f"{value.shape}."
+            )
+    if options.get("peephole") and sigmoids and "weight_ch" not in found:
+        raise InputError(f"The weights lack weight_ch{suffix}, which peephole=True needs.")
+
+
+def _gates(kind: str, options: dict) -> int:
+    if kind != "lstm":
+        return {"gru": 3, "rnn": 1}[kind]
+    has_input = options["input_gate"] and not options["coupled_gates"]
+    return 1 + has_input + options["forget_gate"] + options["output_gate"]
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return str(error)
+    return (
+        "x and the states must be contiguous numpy arrays of float32, as initial_state() returns."
+    )
