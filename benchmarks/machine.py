@@ -8,7 +8,17 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("longspan", "torch", "numpy", "polars", "neuralforecast")
+PACKAGES = (
+    "longspan",
+    "torch",
+    "numpy",
+    "polars",
+    "neuralforecast",
+    "onnxruntime",
+    "openvino",
+    "jax",
+    "flax",
+)
 
 
 def machine() -> str:

@@ -58,7 +58,7 @@ struct alignas(64) Barrier {
       return;
     }
     for (int spins = 0; round.load(std::memory_order_acquire) == now; ++spins) {
-      if (spins < 4096) pause();
+      if (spins < 1024) pause();
       else yield();
     }
   }

@@ -1,0 +1,1 @@
+"""The recurrent layers beside their peers: training, inference, options, streaming, memory."""

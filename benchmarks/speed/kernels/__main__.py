@@ -1,0 +1,49 @@
+"""Measure, print and store: python -m benchmarks.speed.kernels [--quick] [--only GROUP ...]."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from benchmarks.machine import machine
+from benchmarks.speed.kernels.groups import GROUPS
+from benchmarks.speed.kernels.measure import multiply_add_limit
+from benchmarks.speed.kernels.report import as_data, markdown, write
+from benchmarks.speed.kernels.shapes import SHAPES
+
+FOLDER = Path(__file__).parents[3] / "docs" / "benchmarks"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the groups that are named; the others keep the results they have."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="two shapes, few rounds, not stored")
+    parser.add_argument("--only", nargs="*", default=list(GROUPS), choices=list(GROUPS))
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(2)
+    stored = given.folder / "kernels.json"
+    old = json.loads(stored.read_text("utf-8"))["groups"] if stored.exists() else {}
+    data = {"machine": machine(), "limit": multiply_add_limit(), "groups": old}
+    shapes = [SHAPES[1], SHAPES[2]] if given.quick else SHAPES
+    for name in given.only:
+        rows = []
+        for row in GROUPS[name].rows(shapes, given.quick):
+            rows.append(row)
+            print(f"{name}: {row.label}: {row.ratio:.2f}", flush=True)
+        data["groups"] = {**data["groups"], name: as_data(name, rows)}
+        if not given.quick:
+            data["groups"] = {n: data["groups"][n] for n in GROUPS if n in data["groups"]}
+            write(stored, data)
+    text = markdown(data)
+    if given.quick:
+        print(text)
+    else:
+        (given.folder / "kernels.md").write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
