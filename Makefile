@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 KERNELS := $(shell find src/longspan/kernels/csrc -type f)
 READY  := $(VENV)/.ready
 
-.PHONY: demo test browser lint format bench clean
+.PHONY: demo test browser lint format sanitize arm64 bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -28,6 +28,21 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The kernels' own tests under sanitizers: memory and undefined behaviour, then threads.
+sanitize:
+	for kind in address,undefined thread; do \
+	  cmake -S tests/kernels -B build/$$kind -DLONGSPAN_SANITIZE=$$kind >/dev/null \
+	  && cmake --build build/$$kind -j2 && UBSAN_OPTIONS=halt_on_error=1 build/$$kind/kernels_test \
+	  || exit 1; done
+
+# The same tests for 64-bit ARM, in an emulator; needs g++-aarch64-linux-gnu and qemu-user.
+arm64:
+	cmake -S tests/kernels -B build/arm64 -DCMAKE_SYSTEM_NAME=Linux \
+	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
+	  -DCMAKE_EXE_LINKER_FLAGS=-static >/dev/null
+	cmake --build build/arm64 -j2
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/kernels_test 60
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -369,3 +369,31 @@ def test_the_right_build_is_the_fastest_and_unknown_ones_are_refused():
     assert BUILDS[-1] == "baseline"
     assert not _native.choose("mmx")
     assert native.available()
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_bfloat16_is_as_good_as_its_rounding(kind):
+    """Only inputs and outputs are rounded: 8 bits, whatever the length."""
+    case = Case(kind, frozenset({"bias", "lengths"}), T=60, B=4)
+    call = cast(cast(case.call(), torch.bfloat16), torch.float64)  # the rounded values
+    values, gradients = results(reference, call)
+    found, slopes = results(Native().run, cast(call, torch.bfloat16))
+    assert all(v.dtype == torch.bfloat16 for v in (*found.values(), *slopes.values()))
+    assert_close(found, values, 2**-8)
+    assert_close(slopes, gradients, 2**-6)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_the_number_of_threads_may_change_before_backward(kind):
+    _native.set_thresholds(1, 1)
+    case = Case(kind, frozenset({"bias", "lengths", "layer_norm"}), T=9, B=8, H=130)
+    expected = results(reference, case.call())[1]
+    torch.set_num_threads(3)
+    call = cast(case.call(), torch.float32)
+
+    def run_and_change(call):
+        result = Native().run(call)
+        torch.set_num_threads(1)
+        return result
+
+    assert_close(results(run_and_change, call)[1], expected, GRADIENTS, 1.0)

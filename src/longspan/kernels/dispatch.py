@@ -99,7 +99,7 @@ def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
     >>> print(explain(lstm, torch.zeros(7, 2, 3)))
     layer 0: native
     >>> print(explain(lstm.double(), torch.zeros(7, 2, 3).double()))
-    layer 0: vendor (not native: the dtype is torch.float64, not float32)
+    layer 0: vendor (not native: the dtype is torch.float64, not float32 or bfloat16)
 
     Args:
         module: A ``longspan.nn`` layer, or any module that holds some.

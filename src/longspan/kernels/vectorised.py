@@ -17,7 +17,11 @@ from longspan.kernels.program import kind_of, program_of, unflatten
 
 
 class Native:
-    """Runs every cell and option on the CPU in float32, by compiled code."""
+    """Runs every cell and option on the CPU, by compiled code.
+
+    The kernels compute in float32. bfloat16 tensors are widened on the way in and rounded on the
+    way out, so that sums and states over time lose nothing.
+    """
 
     def why_not(self, call: Call) -> str | None:
         """Return why the kernels cannot run the call, or None."""
@@ -28,8 +32,8 @@ class Native:
             return f"{type(call.cell).__name__} has no native kernel"
         if call.x.device.type != "cpu":
             return "the tensors are not on the CPU"
-        if call.x.dtype != torch.float32:
-            return f"the dtype is {call.x.dtype}, not float32"
+        if call.x.dtype not in (torch.float32, torch.bfloat16):
+            return f"the dtype is {call.x.dtype}, not float32 or bfloat16"
         if 0 in call.x.shape[:2]:
             return "the input is empty"
         if any(not _is_native(place, n) for place, n in call.normalisers.items()):
@@ -43,7 +47,11 @@ class Native:
         from longspan.kernels import fused
 
         program, tensors = program_of(_with_input_normalised(call))
-        return unflatten(program, fused.scan(program, tensors))
+        if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
+            return unflatten(program, fused.scan(program, tensors))
+        wide = [t.float() if t.is_floating_point() else t for t in tensors]
+        values = fused.scan(program, wide)
+        return unflatten(program, tuple(v.to(call.x.dtype) for v in values))
 
 
 @cache

@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -50,26 +51,45 @@ void add_view(nb::class_<Problem>& type, const char* name) {
   });
 }
 
-std::shared_ptr<Workspace> forward(Problem& p) {
-  const PlanOwner owner(p, threads_at_hand(p.threads));
-  std::shared_ptr<Workspace> saved;
-  if (p.training) saved = std::make_shared<Workspace>(chosen->saved_bytes(p, owner.plan().packed_rows));
+// What forward keeps begins with the number of threads: backward must deal out the rows as forward
+// did, whatever the number is by then.
+constexpr std::size_t kHeader = 64;
+
+std::size_t saved_bytes(const Problem& p, index rows) {
+  return kHeader + chosen->saved_bytes(p, rows);
+}
+
+void run_forward(const Problem& p, const PlanOwner& owner, int threads, char* saved) {
   const Workspace scratch(chosen->scratch_bytes(p, owner.plan(), false));
-  chosen->forward(p, owner.plan(), saved ? reinterpret_cast<float*>(saved->data()) : nullptr,
+  if (saved) *reinterpret_cast<int*>(saved) = threads;
+  chosen->forward(p, owner.plan(), reinterpret_cast<float*>(saved ? saved + kHeader : nullptr),
                   scratch.data());
+}
+
+std::shared_ptr<Workspace> forward(const Problem& p) {
+  const int threads = threads_at_hand(p.threads);
+  const PlanOwner owner(p, threads);
+  std::shared_ptr<Workspace> saved;
+  if (p.training) saved = std::make_shared<Workspace>(saved_bytes(p, owner.plan().packed_rows));
+  run_forward(p, owner, threads, saved ? saved->data() : nullptr);
   return saved;
 }
 
-void forward_into(Problem& p, std::uintptr_t saved) {
-  const PlanOwner owner(p, threads_at_hand(p.threads));
-  const Workspace scratch(chosen->scratch_bytes(p, owner.plan(), false));
-  chosen->forward(p, owner.plan(), pointer<float>(saved), scratch.data());
+void forward_into(const Problem& p, std::uintptr_t saved) {
+  const int threads = threads_at_hand(p.threads);
+  run_forward(p, PlanOwner(p, threads), threads, pointer<char>(saved));
 }
 
-void backward(Problem& p, std::uintptr_t saved) {
-  const PlanOwner owner(p, threads_at_hand(p.threads));
-  const Workspace scratch(chosen->scratch_bytes(p, owner.plan(), true));
-  chosen->backward(p, owner.plan(), pointer<float>(saved), scratch.data());
+void backward(const Problem& p, std::uintptr_t saved) {
+  char* const memory = pointer<char>(saved);
+  const PlanOwner owner(p, *reinterpret_cast<int*>(memory));
+  const Plan& plan = owner.plan();
+  if (plan.split > 1 && threads_at_hand(plan.groups * plan.split) < plan.groups * plan.split)
+    throw std::runtime_error(
+        "Backward runs inside another parallel region, with fewer threads than forward had. Call "
+        "torch.set_num_threads(1) before forward.");
+  const Workspace scratch(chosen->scratch_bytes(p, plan, true));
+  chosen->backward(p, plan, reinterpret_cast<float*>(memory + kHeader), scratch.data());
 }
 
 using Array = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
@@ -150,7 +170,7 @@ void add_problem(nb::module_& m) {
   type.def(nb::init<>());
 #define NUMBER(name) type.def_rw(#name, &Problem::name)
   NUMBER(T); NUMBER(B); NUMBER(I); NUMBER(H); NUMBER(P); NUMBER(gates); NUMBER(reverse);
-  NUMBER(training); NUMBER(x_is_gates); NUMBER(bfloat16); NUMBER(threads); NUMBER(zoneout_c);
+  NUMBER(training); NUMBER(x_is_gates); NUMBER(threads); NUMBER(zoneout_c);
   NUMBER(zoneout_h);
 #undef NUMBER
 #define POINTER(name) add_pointer<&Problem::name>(type, #name)
@@ -210,7 +230,7 @@ NB_MODULE(_native, m) {
         "Run forward, keeping what backward needs at an address (saved_bytes of it).");
   m.def("backward", &backward, nb::call_guard<nb::gil_scoped_release>(),
         "Run backward from what forward kept, which is overwritten unless the gates are fed back.");
-  m.def("saved_bytes", [](const Problem& p, index rows) { return chosen->saved_bytes(p, rows); });
+  m.def("saved_bytes", &saved_bytes);
   m.def("trim", &Workspace::trim, "Give memory that is kept for later calls back to the system.");
   m.def("builds", [] {
     std::vector<std::string> names;

@@ -31,33 +31,32 @@ LONGSPAN_INLINE float* partial(const Worker& w, int member, index j) {
   return w.m.partial + (((w.reductions & 1) * w.split + member) * rows + j) * 3;
 }
 
-LONGSPAN_INLINE void leave_statistics(float* out, float mean, float variance) {
-  out[0] = mean;
-  out[1] = 1.0f / __builtin_sqrtf(variance + kEpsilon);
-}
-
-// Mean and 1/deviation of n rows, values(j) being row j's columns, into out(j)[0] and [1].
-template <class Values, class Out>
-void row_statistics(Worker& w, index n, const Extent& extent, const Values& values, const Out& out) {
+// Find mean and 1/deviation of n rows, values(j) being row j's columns, and call use(j, mean,
+// 1/deviation) for each, in every thread of the group.
+template <class Values, class Use>
+void row_statistics(Worker& w, index n, const Extent& extent, const Values& values, const Use& use) {
+  const index units = smaller(extent.size, w.unit_end) - smaller(extent.size, w.unit_begin);
+  const float own = static_cast<float>(extent.planes * units);
+  const auto finish = [&](index j, float mean, float variance) {
+    use(j, mean, 1.0f / __builtin_sqrtf(variance + kEpsilon));
+  };
   for (index j = 0; j < n; ++j) {
     const float* row = values(j);
-    const index units = smaller(extent.size, w.unit_end) - smaller(extent.size, w.unit_begin);
-    const float count = static_cast<float>(extent.planes * units);
     vec total{}, squares{};
     own_vectors(w, extent, [&](index place, index valid, int, index) {
       total += first_lanes(load(row + place), valid);
     });
-    const float mean = count > 0.0f ? sum(total) / count : 0.0f;
+    const float mean = own > 0.0f ? sum(total) / own : 0.0f;
     own_vectors(w, extent, [&](index place, index valid, int, index) {
       const vec centred = first_lanes(load(row + place) - mean, valid);
       squares += centred * centred;
     });
     if (w.split == 1) {
-      leave_statistics(out(j), mean, sum(squares) / count);
+      finish(j, mean, sum(squares) / own);
       continue;
     }
     float* mine = partial(w, w.member, j);
-    mine[0] = count, mine[1] = mean, mine[2] = sum(squares);
+    mine[0] = own, mine[1] = mean, mine[2] = sum(squares);
   }
   if (w.split == 1) return;
   w.wait();
@@ -71,9 +70,16 @@ void row_statistics(Worker& w, index n, const Extent& extent, const Values& valu
       mean += apart * theirs[0] / both;
       count = both;
     }
-    leave_statistics(out(j), mean, squares / count);
+    finish(j, mean, squares / count);
   }
   ++w.reductions;
+}
+
+// Backward needs them too; one thread of the group writes them down.
+LONGSPAN_INLINE void keep_statistics(const Worker& w, float* place, float mean, float scale) {
+  if (w.member) return;
+  place[0] = mean;
+  place[1] = scale;
 }
 
 // Means over the columns of d̂ and d̂ ⊙ x̂ from each thread's sums of them, left in partial()[0] and
@@ -104,8 +110,7 @@ LONGSPAN_INLINE vec gain(const Gains& gains, const Extent& extent, int plane, in
 }
 
 inline void add_normalised(Worker& w, const Extent& extent, const Gains& gains, const float* raw,
-                           const float* statistics, float* gates) {
-  const float mean = statistics[0], scale = statistics[1];
+                           float mean, float scale, float* gates) {
   own_vectors(w, extent, [&](index place, index, int plane, index u) {
     const vec normal = (load(raw + place) - mean) * scale;
     store(gates + place, load(gates + place) + normal * gain(gains, extent, plane, u, false) +

@@ -38,7 +38,6 @@ struct Problem {
   bool reverse;
   bool training;      // keep what backward needs
   bool x_is_gates;    // x holds W_ih x + b_ih already, (T, B, G·H)
-  bool bfloat16;      // products of bfloat16 with float32 sums
   int threads;
 
   View x;

@@ -175,14 +175,14 @@ void gradient_panel(index rows, const float* left, index stride, index column, c
                     int rights, index width, float* column_sums) {
   alignas(64) float panel[kRowBlock * N * W];
   vec total[N];
-  for (int v = 0; v < N; ++v) total[v] = load(column_sums + column + v * W);
+  for (int v = 0; v < N; ++v) total[v] = column_sums ? load(column_sums + column + v * W) : vec{};
   for (index k = 0; k < rows; ++k)
     for (int v = 0; v < N; ++v) {
       const vec values = load(left + k * stride + column + v * W);
       total[v] += values;
       store(panel + (k * N + v) * W, values);
     }
-  for (int v = 0; v < N; ++v) store(column_sums + column + v * W, total[v]);
+  for (int v = 0; column_sums && v < N; ++v) store(column_sums + column + v * W, total[v]);
   for (int which = 0; which < rights; ++which) {
     const index n = right[which].n, tiles = (n + tile_rows(N) - 1) / tile_rows(N);
     float* sums = right[which].sums + column;
@@ -195,7 +195,7 @@ void gradient_panel(index rows, const float* left, index stride, index column, c
 }
 
 // For the columns [begin, end), multiples of W, of rows `left`, `stride` apart; at most kRowBlock
-// rows. `column_sums` gets the sums of the left rows alone.
+// rows. `column_sums`, if not null, gets the sums of the left rows alone.
 inline void gradient_product(index rows, const float* left, index stride, index begin, index end,
                              const Right* right, int rights, index width, float* column_sums) {
   for (index m = begin; m < end; m += kPanel * W) {

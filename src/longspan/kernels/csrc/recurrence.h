@@ -32,12 +32,13 @@ inline void add_recurrent(Worker& w, index s, index n) {
   const index width = w.planes.h_count * w.Hp;
   w.unit_product(n, w.weights.hh, {w.c, width, normal ? Start::zero : Start::result, nullptr});
   if (!normal) return;
-  row_statistics(w, n, h_extent(w), [&](index j) { return w.row(w.m.saved.hh, s, j); },
-                 [&](index j) { return w.statistics(1, s, j); });
-  for (index j = 0; j < n; ++j)
-    add_normalised(w, h_extent(w), {w.p.norm_hh, w.planes.h_order}, w.row(w.m.saved.hh, s, j),
-                   w.statistics(1, s, j),
+  const Extent extent = h_extent(w);
+  const auto raw = [&](index j) { return w.row(w.m.saved.hh, s, j); };
+  row_statistics(w, n, extent, raw, [&](index j, float mean, float scale) {
+    keep_statistics(w, w.statistics(1, s, j), mean, scale);
+    add_normalised(w, extent, {w.p.norm_hh, w.planes.h_order}, raw(j), mean, scale,
                    w.row(w.m.saved.gates, s, j) + w.planes.h_first * w.Hp);
+  });
 }
 
 // Rows of the gates' gradients as the products with weights see them: after normalisation, if any.

@@ -291,17 +291,15 @@ inline void project_input(Worker& w, index begin, index end) {
         }
     }
   if (!p.norm_ih) return;
-  const auto place = [&](index k) { return w.m.saved.ih.data +
-                                           (w.group.first[begin] - w.chunk_begin + k) *
-                                               w.m.saved.ih.stride; };
-  const auto found = [&](index k) { return w.m.saved.statistics.data +
-                                           (w.group.first[begin] - w.chunk_begin + k) * 6; };
-  row_statistics(w, n, x_extent(w), place, found);
+  const index first = w.group.first[begin] - w.chunk_begin;
+  const Saved& saved = w.m.saved;
   const Extent extent = x_extent(w);
-  for (index k = 0; k < n; ++k)
-    add_normalised(w, extent, {p.norm_ih, w.planes.x_order}, place(k), found(k),
-                   w.m.saved.gates.data +
-                       (w.group.first[begin] - w.chunk_begin + k) * w.m.saved.gates.stride);
+  const auto raw = [&](index k) { return saved.ih.data + (first + k) * saved.ih.stride; };
+  row_statistics(w, n, extent, raw, [&](index k, float mean, float scale) {
+    keep_statistics(w, saved.statistics.data + (first + k) * saved.statistics.stride, mean, scale);
+    add_normalised(w, extent, {p.norm_ih, w.planes.x_order}, raw(k), mean, scale,
+                   saved.gates.data + (first + k) * saved.gates.stride);
+  });
 }
 
 inline void final_states(Worker& w) {
@@ -417,7 +415,7 @@ void backward_thread(Worker w) {
 struct Sums {
   index x_width, h_width, fed_width;
   float *ih, *hh, *n, *hr, *gg;          // [right][column]
-  float *x_bias, *h_bias, *rest;         // column sums; `rest` for sums that nobody needs
+  float *x_bias, *h_bias;                // column sums
 
   Sums(Arena& arena, const Pass& pass) {
     const Problem& p = pass.p;
@@ -431,7 +429,6 @@ struct Sums {
     gg = arena.take<float>(p.weight_gg ? fed_width * fed_width : 0);
     x_bias = arena.take<float>(x_width);
     h_bias = arena.take<float>(h_width);
-    rest = arena.take<float>(pass.planes.count * pass.Hp + pass.Hp);
   }
 };
 
@@ -502,10 +499,10 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
           return;
         }
         gradient_product(rows, block(left_x, first), left_x.stride, x.begin, x.end, right, 1,
-                         x.width, normal ? sums.rest : sums.x_bias);
+                         x.width, normal ? nullptr : sums.x_bias);
         const index shift = p.norm_hh ? 0 : planes.h_first * pass.Hp;
         gradient_product(rows, block(left_h, first) + shift, left_h.stride, h.begin, h.end,
-                         right + 1, 1, h.width, normal ? sums.rest : sums.h_bias);
+                         right + 1, 1, h.width, normal ? nullptr : sums.h_bias);
         if (!normal) return;
         const Rows& d = w.m.gradients;
         gradient_product(rows, block(d, first), d.stride, x.begin, x.end, nullptr, 0, x.width,
@@ -522,7 +519,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, p.H, sums.n};
           gradient_product(rows, block(w.m.gradients, first), w.m.gradients.stride, units.begin,
-                           units.end, &right, 1, units.width, sums.rest);
+                           units.end, &right, 1, units.width, nullptr);
         });
   if (p.weight_hr)
     for_row_blocks(
@@ -531,7 +528,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, p.P, sums.hr};
           gradient_product(rows, block(w.m.saved.projected, first), w.m.saved.projected.stride,
-                           units.begin, units.end, &right, 1, units.width, sums.rest);
+                           units.begin, units.end, &right, 1, units.width, nullptr);
         });
   if (p.weight_gg)
     for_row_blocks(
@@ -540,7 +537,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, sums.fed_width, sums.gg};
           gradient_product(rows, block(w.m.gradients, first) + pass.Hp, w.m.gradients.stride,
-                           fed.begin, fed.end, &right, 1, fed.width, sums.rest);
+                           fed.begin, fed.end, &right, 1, fed.width, nullptr);
         });
 
   const Axes& axes = pass.axes;

@@ -130,18 +130,17 @@ struct Lstm {
   }
 
   static void finish_normalised(Worker& w, index s, index n) {
-    row_statistics(w, n, {1, w.p.H, w.Hp}, [&](index j) { return w.row(w.m.turned, j); },
-                   [&](index j) { return w.statistics(2, s, j); });
-    for (index j = 0; j < n; ++j) {
-      const float* gates = w.row(w.m.saved.gates, s, j);
-      const float *c = w.row(w.m.turned, j), *found = w.statistics(2, s, j);
+    const auto proposed = [&](index j) { return w.row(w.m.turned, j); };
+    row_statistics(w, n, {1, w.p.H, w.Hp}, proposed, [&](index j, float mean, float scale) {
+      keep_statistics(w, w.statistics(2, s, j), mean, scale);
+      const float *gates = w.row(w.m.saved.gates, s, j), *c = proposed(j);
       float* out = hidden_target(w, s, j);
       for (index u = w.unit_begin; u < w.unit_end; u += W) {
-        const vec normal = (load(c + u) - found[0]) * found[1];
+        const vec normal = (load(c + u) - mean) * scale;
         write_hidden(w, s, j, u, out, gate_value(w, gates, w.planes.o, u),
                      normal * c_gain(w, u) + c_shift(w, u));
       }
-    }
+    });
   }
   LONGSPAN_INLINE static vec c_gain(const Worker& w, index u) {
     return load_first(w.p.norm_c + u, w.p.H - u);
