@@ -39,12 +39,12 @@ sanitize:
 # The same tests for 64-bit ARM, in an emulator; needs g++-aarch64-linux-gnu and qemu-user.
 arm64:
 	cmake -S tests/kernels -B build/arm64 -DCMAKE_SYSTEM_NAME=Linux \
-	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ \
-	  -DCMAKE_EXE_LINKER_FLAGS=-static >/dev/null
+	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
 	cmake --build build/arm64 -j2
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/kernels_test 60
 
 bench: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt onnx onnxruntime openvino jax flax
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml constraints.txt CMakeLists.txt $(KERNELS)

@@ -7,6 +7,7 @@ import torch
 
 from longspan import kernels, nn
 from longspan.errors import InputError
+from longspan.kernels import native, vectorised
 
 
 def test_explaining_changes_nothing():
@@ -54,3 +55,15 @@ def test_every_reason_is_named(options, arguments, reason):
     lines = kernels.explain(layer, torch.zeros(4, 2, 3, dtype=torch.float64), **arguments)
     assert reason in lines
     assert "not native: the dtype is torch.float64" in lines
+
+
+def test_without_compiled_kernels_all_works_and_one_warning_says_so(monkeypatch):
+    layer, x = nn.LSTM(3, 5, peephole=True), torch.randn(4, 2, 3)
+    expected = layer(x)[0]
+    monkeypatch.setattr(native, "_native", None)
+    vectorised._warn_once.cache_clear()
+    with pytest.warns(UserWarning, match="compiled kernels are missing.*Install a C"):
+        found = layer(x)[0]
+    torch.testing.assert_close(found, expected)
+    assert "not native: Longspan was installed without a C++ compiler" in kernels.explain(layer, x)
+    vectorised._warn_once.cache_clear()

@@ -76,7 +76,7 @@ def test_operators_keep_torch_s_rules(layer):
     program, tensors = program_of(seen[0])
     tensors = [t.detach().requires_grad_() for t in tensors]
     torch.library.opcheck(
-        torch.ops.longspan.scan.default, (tensors, program.to_text()),
+        torch.ops.longspan.scan.default, (tensors, program.to_text(), True),
         test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
     )  # fmt: skip
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -397,3 +400,14 @@ def test_the_number_of_threads_may_change_before_backward(kind):
         return result
 
     assert_close(results(run_and_change, call)[1], expected, GRADIENTS, 1.0)
+
+
+def test_environment_variable_forces_a_build():
+    code = "from longspan.kernels.loader import native"
+    for name, fine in (("baseline", True), ("mmx", False)):
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "LONGSPAN_ISA": name}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (run.returncode == 0) == fine
+        assert fine or "this processor can run" in run.stderr

@@ -18,9 +18,10 @@ from longspan.kernels.program import CONSTANTS, Program, by_reference, empty_out
 
 def scan(program: Program, tensors: list[Tensor]) -> tuple[Tensor, ...]:
     """Run a program on CPU tensors; return output, states and recorded gates."""
+    training = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     if torch.compiler.is_compiling() or not _is_plain(tensors[0]):
-        return tuple(torch.ops.longspan.scan(tensors, program.to_text())[:-1])
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return tuple(torch.ops.longspan.scan(tensors, program.to_text(), training)[:-1])
+    if training:
         return _Scan.apply(program, *tensors)  # type: ignore[return-value]
     return native.forward(program, tensors, training=False)[0]
 
@@ -72,11 +73,11 @@ def _differentiable_gradients(program: Program, tensors: Any, wanted: Any, gradi
 
 
 @torch.library.custom_op("longspan::scan", mutates_args=(), device_types="cpu")
-def _scan_op(tensors: list[Tensor], program: str) -> list[Tensor]:
-    """Return output, states, recorded gates and, last, what backward needs."""
+def _scan_op(tensors: list[Tensor], program: str, training: bool) -> list[Tensor]:
+    """Return output, states, recorded gates and, last, what backward needs (if training)."""
     what = Program.from_text(program)
-    saved = _saved_buffer(what, tensors)
-    outputs = native.forward_into(what, tensors, saved)
+    saved = _saved_buffer(what, tensors, training)
+    outputs = native.forward_into(what, tensors, saved if training else None)
     return [*outputs, saved]
 
 
@@ -93,9 +94,9 @@ def _scan_backward_op(
 
 
 @_scan_op.register_fake
-def _(tensors: list[Tensor], program: str) -> list[Tensor]:
+def _(tensors: list[Tensor], program: str, training: bool) -> list[Tensor]:
     what = Program.from_text(program)
-    return [*empty_outputs(what, tensors), _saved_buffer(what, tensors)]
+    return [*empty_outputs(what, tensors), _saved_buffer(what, tensors, training)]
 
 
 @_scan_backward_op.register_fake
@@ -107,15 +108,17 @@ def _(
     return [torch.empty_like(t) for n, t in zip(names, tensors, strict=True) if n not in CONSTANTS]
 
 
-def _saved_buffer(program: Program, tensors: list[Tensor]) -> Tensor:
+def _saved_buffer(program: Program, tensors: list[Tensor], training: bool) -> Tensor:
     """Return memory for as many packed rows as there can be, whatever the lengths."""
     x = tensors[0]
+    if not training:
+        return x.new_empty(0)
     floats = native.saved_floats(program, tensors)
     return x.new_empty(x.shape[0] * x.shape[1] * floats + native.SLACK, dtype=torch.float32)
 
 
 def _setup(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
-    tensors, ctx.program = inputs
+    tensors, ctx.program, _ = inputs
     ctx.save_for_backward(*tensors, output[0], output[-1])
     ctx.set_materialize_grads(True)
 
@@ -125,7 +128,7 @@ def _backward(ctx: Any, gradients: list[Tensor]) -> Any:
     program = Program.from_text(ctx.program)
     used = [g.contiguous() for g in gradients[:-1]]
     found = iter(torch.ops.longspan.scan_backward(tensors, output, saved, used, ctx.program))
-    return [None if name in CONSTANTS else next(found) for name in program.names], None
+    return [None if name in CONSTANTS else next(found) for name in program.names], None, None
 
 
 _scan_op.register_autograd(_backward, setup_context=_setup)

@@ -1,12 +1,26 @@
-"""Finds the compiled kernels, which are missing where there was no compiler at install time."""
+"""Finds the compiled kernels, which are missing where there was no compiler at install time.
+
+The environment variable ``LONGSPAN_ISA`` forces the build for an instruction set: ``avx512``,
+``avx2`` or ``baseline``.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
+
+from longspan.errors import InputError
 
 native: Any
 try:
     native = importlib.import_module("longspan.kernels._native")
 except ImportError:
     native = None
+
+_forced = os.environ.get("LONGSPAN_ISA")
+if native is not None and _forced and not native.choose(_forced):
+    raise InputError(
+        f"LONGSPAN_ISA is {_forced!r}, but this processor can run {', '.join(native.builds())}. "
+        "Set it to one of these, or unset it."
+    )

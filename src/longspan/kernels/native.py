@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from longspan.cells.scan import check_lengths
 from longspan.kernels.loader import native as _native
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs
 
+#: Outputs of so many floats take their memory from the kernels' pool.
+POOLED = 1 << 20
 #: Floats beyond the packed rows' own that alignment may take in a buffer.
 SLACK = 512
 
@@ -31,14 +34,18 @@ def forward(
     return outputs, _native.forward(problem)
 
 
-def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
-    """Return the outputs; what backward needs goes to `saved`.
+def forward_into(
+    program: Program, tensors: Sequence[Tensor], saved: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Return the outputs; what backward needs goes to `saved`, if anything is to be kept.
 
     Raises:
         InputError: If lengths do not fit; a graph could not check that before.
     """
     if "lengths" in program.names:
         check_lengths(tensors[program.names.index("lengths")], len(tensors[0]))
+    if saved is None:
+        return forward(program, tensors, training=False)[0]
     problem, outputs, _alive = _forward_problem(program, tensors)
     problem.training = True
     _native.forward_into(problem, _aligned(saved))
@@ -107,7 +114,7 @@ def _forward_problem(
     program: Program, tensors: Sequence[Tensor]
 ) -> tuple[Any, tuple[Tensor, ...], Any]:
     given = _contiguous(program, tensors)
-    outputs = empty_outputs(program, given)
+    outputs = empty_outputs(program, given, _empty)
     problem = _problem(program, given)
     _set_view(problem.set_output, outputs[0])
     states = len(program.cell.states)
@@ -116,6 +123,14 @@ def _forward_problem(
     for k, gate in enumerate(outputs[1 + states :]):
         problem.set_record(k, gate.data_ptr())
     return problem, outputs, given
+
+
+def _empty(x: Tensor, *sizes: int) -> Tensor:
+    """Return memory for an output; where it is large, some that was used before.
+
+    Fresh memory costs a page fault for every 4 kB, which is more than a small layer's arithmetic.
+    """
+    return _native.pooled(*sizes) if math.prod(sizes) >= POOLED else x.new_empty(*sizes)
 
 
 def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:

@@ -7,11 +7,11 @@ The description is plain data, so that it can travel as an argument of an operat
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from longspan.cells import CELLS, Cell, LayerNorm, Layout, Noise, ScanResult, scan, scan_gates
@@ -149,18 +149,25 @@ def unflatten(program: Program, values: tuple[Tensor, ...]) -> ScanResult:
     return ScanResult(values[0], tuple(values[1:count]), gates)
 
 
-def empty_outputs(program: Program, tensors: Any) -> tuple[Tensor, ...]:
-    """Return uninitialised outputs of the right shapes; in the memory layout of x."""
+def empty_outputs(
+    program: Program, tensors: Any, empty: Callable[..., Tensor] = Tensor.new_empty
+) -> tuple[Tensor, ...]:
+    """Return uninitialised outputs of the right shapes; in the memory layout of x.
+
+    Args:
+        program: The program.
+        tensors: Its tensors.
+        empty: Called with x and three sizes, for the tensors of all steps.
+    """
     given = dict(zip(program.names, tensors, strict=True))
     x = given["x"]
     steps, batch = x.shape[:2]
     width = given["h0"].shape[-1]
     if x.stride(0) < x.stride(1):  # (B, T, ·) in memory, so the caller's output will be contiguous
-        output = x.new_empty(batch, steps, width).transpose(0, 1)
+        output = empty(x, batch, steps, width).transpose(0, 1)
     else:
-        output = x.new_empty(steps, batch, width)
-    states = [torch.empty_like(given[n], memory_format=torch.contiguous_format)
-              for n in program.state_names]  # fmt: skip
+        output = empty(x, steps, batch, width)
+    states = [given[n].new_empty(given[n].shape) for n in program.state_names]
     hidden_size = given["c0"].shape[-1] if "c0" in given else width
-    gates = [x.new_empty(steps, batch, hidden_size) for _ in program.recorded]
+    gates = [empty(x, steps, batch, hidden_size) for _ in program.recorded]
     return (output, *states, *gates)

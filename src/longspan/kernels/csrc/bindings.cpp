@@ -165,6 +165,15 @@ class StepperCore {
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 
+// A torch tensor, (a, b, c), in pooled memory, which goes back to the pool with the tensor.
+nb::ndarray<nb::pytorch, float, nb::ndim<3>> pooled(std::size_t a, std::size_t b, std::size_t c) {
+  auto memory = std::make_unique<Workspace>(a * b * c * sizeof(float));
+  void* data = memory->data();
+  nb::capsule owner(memory.release(),
+                    [](void* held) noexcept { delete static_cast<Workspace*>(held); });
+  return {data, {a, b, c}, owner};
+}
+
 void add_problem(nb::module_& m) {
   nb::class_<Problem> type(m, "Problem");
   type.def(nb::init<>());
@@ -230,8 +239,8 @@ NB_MODULE(_native, m) {
         "Run forward, keeping what backward needs at an address (saved_bytes of it).");
   m.def("backward", &backward, nb::call_guard<nb::gil_scoped_release>(),
         "Run backward from what forward kept, which is overwritten unless the gates are fed back.");
+  m.def("pooled", &pooled);
   m.def("saved_bytes", &saved_bytes);
-  m.def("trim", &Workspace::trim, "Give memory that is kept for later calls back to the system.");
   m.def("builds", [] {
     std::vector<std::string> names;
     for (auto build = available_kernels(); *build; ++build) names.emplace_back((*build)->name());

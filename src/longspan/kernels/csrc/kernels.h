@@ -10,7 +10,6 @@ namespace longspan {
 class KernelSet {
  public:
   virtual const char* name() const = 0;
-  virtual int width() const = 0;
   // Memory that forward fills for backward, for that many packed rows.
   virtual std::size_t saved_bytes(const Problem&, index rows) const = 0;
   virtual std::size_t scratch_bytes(const Problem&, const Plan&, bool backward) const = 0;

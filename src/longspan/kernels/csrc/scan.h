@@ -669,7 +669,6 @@ struct Kernels final : KernelSet {
   }
 
   const char* name() const override { return LONGSPAN_NAME; }
-  int width() const override { return W; }
 
   std::size_t saved_bytes(const Problem& p, index rows) const override {
     Arena arena{nullptr};

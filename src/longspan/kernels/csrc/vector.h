@@ -95,16 +95,29 @@ LONGSPAN_INLINE Exponential exponential(vec x) {
   return {reinterpret_cast<vec>(exponent), p * (r * r) + r};
 }
 
+// n / d. On AVX-512 a rough reciprocal and two corrections, as division takes several times longer;
+// for d within [1, 1e38].
+LONGSPAN_INLINE vec quotient(vec n, vec d) {
+#if defined(__AVX512F__)
+  vec r = reinterpret_cast<vec>(_mm512_maskz_rcp14_ps(0xffff, reinterpret_cast<__m512>(d)));
+  r = r * (2.0f - d * r);
+  const vec q = n * r;
+  return q + r * (n - d * q);
+#else
+  return n / d;
+#endif
+}
+
 // Largest error over all float32, measured by tests/kernels/test_native.py: sigmoid 3 ulp, tanh 3
 // ulp. (Below -87 the sigmoid stays at 1.6e-38.)
 LONGSPAN_INLINE vec sigmoid(vec x) {
   const Exponential e = exponential(clamp(-x, -87.0f, 87.0f));
-  return 1.0f / ((e.scale * e.rest + e.scale) + 1.0f);
+  return quotient(all(1.0f), (e.scale * e.rest + e.scale) + 1.0f);
 }
 LONGSPAN_INLINE vec tanh(vec x) {
   const Exponential e = exponential(clamp(x + x, -19.0f, 19.0f));
   const vec less_one = e.scale * e.rest + (e.scale - 1.0f);
-  return less_one / (less_one + 2.0f);
+  return quotient(less_one, less_one + 2.0f);
 }
 
 LONGSPAN_INLINE float* at(const View& view, index t, index b) {

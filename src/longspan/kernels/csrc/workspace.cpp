@@ -82,12 +82,4 @@ Workspace::~Workspace() {
   }
 }
 
-void Workspace::trim() {
-  Pool& shared = pool();
-  const std::lock_guard<std::mutex> held(shared.lock);
-  for (const Block& block : shared.free) std::free(block.data);
-  shared.free.clear();
-  shared.kept = 0;
-}
-
 }  // namespace longspan

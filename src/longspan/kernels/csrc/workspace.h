@@ -14,10 +14,6 @@ class Workspace {
   Workspace& operator=(const Workspace&) = delete;
 
   char* data() const { return data_; }
-  std::size_t size() const { return size_; }
-
-  // Give back to the system what is kept but not in use.
-  static void trim();
 
  private:
   std::size_t size_;
