@@ -22,4 +22,6 @@ _HOME = {"Call": "call", "Implementation": "call", "Stepper": "stepper"}
 def __getattr__(name: str) -> Any:  # so that Stepper can be had without importing torch
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'dispatch')}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'dispatch')}"), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value

@@ -97,6 +97,7 @@ class Recurrent(nn.Module):
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         self.update_dropout = _probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
+        self._parameter_names = tuple(cell.shapes(input_size, hidden_size, bias))
         for layer in range(num_layers):
             for direction in range(self.num_directions):
                 self._register(layer, direction, {"device": device, "dtype": dtype})
@@ -207,8 +208,7 @@ class Recurrent(nn.Module):
 
     def _parameters_of(self, layer: int, direction: int) -> dict[str, Tensor]:
         suffix = _suffix(layer, direction)
-        names = self.cell.shapes(1, self.hidden_size, self.bias)
-        return {name: getattr(self, f"{name}_{suffix}") for name in names}
+        return {name: getattr(self, f"{name}_{suffix}") for name in self._parameter_names}
 
     def _initialise(self, params: dict[str, Tensor]) -> None:
         gates = self.cell.gates
