@@ -57,7 +57,9 @@ def _table(name: str, group: dict[str, Any], limit: float) -> list[str]:
         return ["Not measured: this processor, or this version, has no such kernels."]
     names = list(dict.fromkeys(n for row in rows for n in row["seconds"]))
     memory, shares = name.startswith("memory"), any(row["flops"] for row in rows)
-    unit, scale = ("MB", 1e-6) if memory else ("µs", 1e6) if name == "streaming" else ("ms", 1e3)
+    unit, scale = (
+        ("MB", 1e-6) if memory else ("µs", 1e6) if name.startswith("streaming") else ("ms", 1e3)
+    )
     head = ["", *(f"{n}, {unit}" for n in names), "ratio", *(["share"] if shares else [])]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
     for row in rows:
