@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def inference(kind: str, with_all: bool = False) -> Callable:
                 _add(run, "flax", lambda s=shape, x=x, g=gradient: peers.flax(s, x, g)[0], notes)
                 expected = theirs(x)[0].detach()
                 for name, make in (("onnxruntime", _ort), ("openvino", _openvino)):
-                    _add(run, name, lambda m=make: m(theirs, shape, x, expected), notes)  # noqa: B023
+                    _add(run, name, partial(make, theirs, shape, x, expected), notes)
             yield _row(str(shape), run, quick, flops(kind, shape, False), notes)
 
     return rows
@@ -171,7 +172,7 @@ def against_plain(shapes: list[Shape], quick: bool) -> Iterator[Row]:
             n: longspan.nn.LSTM(shape.I, shape.H, **o) for n, o in options_of(shape.H).items()
         }
         run = {
-            name: peers.training_step(m, lambda m=m: m(x)[0], torch.randn_like(m(x)[0]))  # noqa: B023
+            name: peers.training_step(m, lambda m=m, x=x: m(x)[0], torch.randn_like(m(x)[0]))
             for name, m in layers.items()
         }
         seconds = take_turns(run, quick)
