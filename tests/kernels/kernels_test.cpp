@@ -39,6 +39,7 @@ struct Random {
 struct Case {
   Problem p{};
   int threads = 1;
+  bool peephole = false, full_gate_recurrence = false;
   std::vector<std::unique_ptr<Floats>> kept;
   std::vector<std::pair<Floats*, Floats*>> inputs;  // with their gradients
   std::vector<std::int64_t> lengths;
@@ -74,14 +75,14 @@ void choose_cell(Case& c, Random& random) {
   p.cell.input_activation = on(), p.cell.output_activation = on();
   p.cell.coupled_gates = random.coin(4);
   if (p.cell.coupled_gates) p.cell.input_gate = p.cell.forget_gate = true;
-  p.cell.peephole = random.coin(3);
-  p.cell.full_gate_recurrence = random.coin(4);
+  c.peephole = random.coin(3);
+  c.full_gate_recurrence = random.coin(4);
   p.gates = p.cell.kind == Kind::rnn ? 1 : 3;
   if (p.cell.kind == Kind::lstm)
     p.gates = 1 + (p.cell.input_gate && !p.cell.coupled_gates) + p.cell.forget_gate +
               p.cell.output_gate;
   if (p.cell.kind != Kind::lstm || p.gates == 1)
-    p.cell.peephole = p.cell.full_gate_recurrence = false;
+    c.peephole = c.full_gate_recurrence = false;
 }
 
 void choose_sizes(Case& c, Random& random) {
@@ -120,8 +121,8 @@ void fill(Case& c, Random& random) {
   const bool lstm = p.cell.kind == Kind::lstm;
   if (lstm) p.c0 = c.input(random, p.B * p.H, 1, &p.d_c0);
   if (p.P < p.H) p.weight_hr = c.input(random, p.P * p.H, scale, &p.d_weight_hr);
-  if (p.cell.peephole) p.weight_ch = c.input(random, sigmoids * p.H, 0.5, &p.d_weight_ch);
-  if (p.cell.full_gate_recurrence) {
+  if (c.peephole) p.weight_ch = c.input(random, sigmoids * p.H, 0.5, &p.d_weight_ch);
+  if (c.full_gate_recurrence) {
     p.gates0 = c.input(random, p.B * sigmoids * p.H, 1, &p.d_gates0);
     p.weight_gg = c.input(random, sigmoids * p.H * sigmoids * p.H, scale, &p.d_weight_gg);
   }

@@ -7,13 +7,16 @@ holds one node a layer and direction. Differentiating twice goes through `longsp
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from longspan.cells.scan import check_lengths
 from longspan.kernels import native
 from longspan.kernels.program import CONSTANTS, Program, by_reference, empty_outputs
+from longspan.kernels.reference import differentiable_gradients
 
 
 def scan(program: Program, tensors: list[Tensor]) -> tuple[Tensor, ...]:
@@ -47,7 +50,8 @@ class _Scan(torch.autograd.Function):
         *tensors, output = ctx.saved_tensors
         wanted = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
-            return (None, *_differentiable_gradients(ctx.program, tensors, wanted, gradients))
+            run = partial(by_reference, ctx.program)
+            return (None, *differentiable_gradients(run, tensors, wanted, gradients))
         saved, ctx.saved = ctx.saved, None
         if saved is None:  # a second backward through the same graph
             (output, *_), saved = native.forward(ctx.program, tensors, training=True)
@@ -55,30 +59,24 @@ class _Scan(torch.autograd.Function):
         return (None, *found)
 
 
-def _differentiable_gradients(program: Program, tensors: Any, wanted: Any, gradients: Any) -> list:
-    # Views, so that a tensor that is passed twice is told apart.
-    inputs = [t.view_as(t) if w else t for t, w in zip(tensors, wanted, strict=True)]
-    outputs = by_reference(program, inputs)
-    pairs = [(o, g) for o, g in zip(outputs, gradients, strict=True) if g is not None]
-    found = iter(
-        torch.autograd.grad(
-            [o for o, _ in pairs], [t for t, w in zip(inputs, wanted, strict=True) if w],
-            [g for _, g in pairs], create_graph=True, allow_unused=True,
-        )
-    )  # fmt: skip
-    return [next(found) if w else None for w in wanted]
-
-
 # --- Operators, for graphs ----------------------------------------------------------------------
 
 
 @torch.library.custom_op("longspan::scan", mutates_args=(), device_types="cpu")
 def _scan_op(tensors: list[Tensor], program: str, training: bool) -> list[Tensor]:
-    """Return output, states, recorded gates and, last, what backward needs (if training)."""
+    """Return output, states, recorded gates and, last, what backward needs (if training).
+
+    Raises:
+        InputError: If lengths do not fit; a graph could not check that before.
+    """
     what = Program.from_text(program)
+    lengths = what.named(tensors).get("lengths")
+    if lengths is not None:
+        check_lengths(lengths, len(tensors[0]))
     saved = _saved_buffer(what, tensors, training)
-    outputs = native.forward_into(what, tensors, saved if training else None)
-    return [*outputs, saved]
+    if not training:
+        return [*native.forward(what, tensors, training=False)[0], saved]
+    return [*native.forward_into(what, tensors, saved), saved]
 
 
 @torch.library.custom_op("longspan::scan_backward", mutates_args=(), device_types="cpu")

@@ -12,6 +12,11 @@ from typing import Any
 
 from longspan.errors import InputError
 
+#: What to do about it.
+REMEDY = (
+    "Install a C++ compiler (g++ or clang), then: pip install --force-reinstall --no-deps longspan"
+)
+
 native: Any
 try:
     native = importlib.import_module("longspan.kernels._native")

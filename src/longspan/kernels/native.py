@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from longspan.cells import GRU, LSTM, RNN, Cell
-from longspan.cells.scan import check_lengths
 from longspan.kernels.loader import native as _native
-from longspan.kernels.program import CONSTANTS, Program, empty_outputs
+from longspan.kernels.program import CONSTANTS, Program, empty_outputs, unflatten
 
 #: Outputs of so many floats take their memory from the kernels' pool.
 POOLED = 1 << 20
@@ -34,18 +33,8 @@ def forward(
     return outputs, _native.forward(problem)
 
 
-def forward_into(
-    program: Program, tensors: Sequence[Tensor], saved: Tensor | None
-) -> tuple[Tensor, ...]:
-    """Return the outputs; what backward needs goes to `saved`, if anything is to be kept.
-
-    Raises:
-        InputError: If lengths do not fit; a graph could not check that before.
-    """
-    if "lengths" in program.names:
-        check_lengths(tensors[program.names.index("lengths")], len(tensors[0]))
-    if saved is None:
-        return forward(program, tensors, training=False)[0]
+def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
+    """Return the outputs; what backward needs goes to `saved`."""
     problem, outputs, _alive = _forward_problem(program, tensors)
     problem.training = True
     _native.forward_into(problem, _aligned(saved))
@@ -68,17 +57,18 @@ def backward(
     problem = _problem(program, given)
     problem.training = True
     _set_view(problem.set_output, output)
-    incoming = [None if g is None else _rows_contiguous(g) for g in gradients]
-    if incoming[0] is not None:
-        _set_view(problem.set_d_output, incoming[0])
-    states = len(program.cell.states)
-    for name, g in zip(program.cell.states, incoming[1 : 1 + states], strict=True):
+    d_output, *rest = gradients
+    d_output = None if d_output is None else _rows_contiguous(d_output)
+    # The list keeps the gradients alive while C++ knows their addresses.
+    incoming = [d_output, *(None if g is None else g.contiguous() for g in rest)]
+    result = unflatten(program, incoming)
+    if d_output is not None:
+        _set_view(problem.set_d_output, d_output)
+    for name, g in zip(program.cell.states, result.state, strict=True):
         if g is not None:
-            incoming.append(g := g.contiguous())
             setattr(problem, f"d_{name}_n", g.data_ptr())
-    for k, g in enumerate(incoming[1 + states : 1 + states + len(program.recorded)]):
+    for k, g in enumerate((result.gates or {}).values()):
         if g is not None:
-            incoming.append(g := g.contiguous())
             problem.set_d_record(k, g.data_ptr())
     found: list[Tensor | None] = []
     for name, tensor, want in zip(program.names, given, wanted, strict=True):
@@ -97,12 +87,7 @@ def backward(
 
 def saved_floats(program: Program, tensors: Sequence[Tensor]) -> int:
     """Return how many floats forward keeps of each step and row, at most."""
-    given = dict(zip(program.names, tensors, strict=True))
-    problem = _native.Problem()
-    problem.P = given["h0"].shape[-1]
-    problem.H = given["c0"].shape[-1] if "c0" in given else problem.P
-    problem.gates = len(program.cell.gates)
-    _set_cell(problem, program.cell)
+    problem = _cell_and_widths(program, program.named(tensors))
     for name in program.names:
         if name.startswith(("norm_", "weight_", "hidden_mask")):
             setattr(problem, name, 1)  # only whether it is there counts
@@ -117,10 +102,10 @@ def _forward_problem(
     outputs = empty_outputs(program, given, _empty)
     problem = _problem(program, given)
     _set_view(problem.set_output, outputs[0])
-    states = len(program.cell.states)
-    for name, state in zip(program.cell.states, outputs[1 : 1 + states], strict=True):
+    result = unflatten(program, outputs)
+    for name, state in zip(program.cell.states, result.state, strict=True):
         setattr(problem, f"{name}_n", state.data_ptr())
-    for k, gate in enumerate(outputs[1 + states :]):
+    for k, gate in enumerate((result.gates or {}).values()):
         problem.set_record(k, gate.data_ptr())
     return problem, outputs, given
 
@@ -134,8 +119,13 @@ def _empty(x: Tensor, *sizes: int) -> Tensor:
 
 
 def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
-    problem = _sizes(program, dict(zip(program.names, tensors, strict=True)))
-    for name, tensor in zip(program.names, tensors, strict=True):
+    given = program.named(tensors)
+    problem = _cell_and_widths(program, given)
+    problem.T, problem.B, problem.I = given["x"].shape
+    problem.reverse, problem.x_is_gates = program.reverse, program.x_is_gates
+    problem.zoneout_c, problem.zoneout_h = program.zoneout_c, program.zoneout_h
+    problem.threads = torch.get_num_threads()
+    for name, tensor in given.items():
         if name == "x":
             _set_view(problem.set_x, tensor)
         else:
@@ -143,15 +133,12 @@ def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
     return problem
 
 
-def _sizes(program: Program, given: dict[str, Tensor]) -> Any:
+def _cell_and_widths(program: Program, given: dict[str, Tensor]) -> Any:
+    """Return a problem without the sizes that a tracer may not know: steps and rows."""
     problem = _native.Problem()
-    problem.T, problem.B, problem.I = given["x"].shape
     problem.P = given["h0"].shape[-1]
     problem.H = given["c0"].shape[-1] if "c0" in given else problem.P
     problem.gates = len(program.cell.gates)
-    problem.reverse, problem.x_is_gates = program.reverse, program.x_is_gates
-    problem.zoneout_c, problem.zoneout_h = program.zoneout_c, program.zoneout_h
-    problem.threads = torch.get_num_threads()
     _set_cell(problem, program.cell)
     return problem
 
@@ -159,8 +146,8 @@ def _sizes(program: Program, given: dict[str, Tensor]) -> Any:
 def _set_cell(problem: Any, cell: Cell) -> None:
     if isinstance(cell, LSTM):
         problem.set_lstm(
-            cell.peephole, cell.coupled_gates, "gates" in cell.states, cell.input_gate,
-            cell.forget_gate, cell.output_gate, cell.input_activation, cell.output_activation,
+            cell.coupled_gates, cell.input_gate, cell.forget_gate, cell.output_gate,
+            cell.input_activation, cell.output_activation,
         )  # fmt: skip
     elif isinstance(cell, GRU):
         problem.set_gru(cell.reset_after)

@@ -7,7 +7,7 @@ The description is plain data, so that it can travel as an argument of an operat
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -58,6 +58,10 @@ class Program:
     def recorded(self) -> tuple[str, ...]:
         """Names of the recorded gates, or none."""
         return RECORDS[self.kind] if self.record else ()
+
+    def named(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the tensors by name."""
+        return dict(zip(self.names, tensors, strict=True))
 
     def to_text(self) -> str:
         """Return the program as text, by means that ``torch.compile`` can follow."""
@@ -117,9 +121,9 @@ def program_of(call: Call) -> tuple[Program, list[Tensor]]:
     return program, list(tensors.values())
 
 
-def by_reference(program: Program, tensors: Any) -> tuple[Tensor, ...]:
+def by_reference(program: Program, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Compute what the kernels compute by `longspan.cells`; differentiable any number of times."""
-    given = dict(zip(program.names, tensors, strict=True))
+    given = program.named(tensors)
     noise = Noise(
         given.get("hidden_mask"), given.get("update_mask"),
         given.get("zoneout_c_mask", program.zoneout_c or None),
@@ -142,15 +146,15 @@ def flatten(program: Program, result: ScanResult) -> tuple[Tensor, ...]:
     return (result.output, *result.state, *(gates[name] for name in program.recorded))
 
 
-def unflatten(program: Program, values: tuple[Tensor, ...]) -> ScanResult:
-    """Return the result that `flatten` made into a tuple."""
+def unflatten(program: Program, values: Sequence[Any]) -> ScanResult:
+    """Return the result that `flatten` made into a tuple (or gradients of one, some None)."""
     count = 1 + len(program.cell.states)
     gates = dict(zip(program.recorded, values[count:], strict=True)) if program.record else None
     return ScanResult(values[0], tuple(values[1:count]), gates)
 
 
 def empty_outputs(
-    program: Program, tensors: Any, empty: Callable[..., Tensor] = Tensor.new_empty
+    program: Program, tensors: Sequence[Tensor], empty: Callable[..., Tensor] = Tensor.new_empty
 ) -> tuple[Tensor, ...]:
     """Return uninitialised outputs of the right shapes; in the memory layout of x.
 
@@ -159,7 +163,7 @@ def empty_outputs(
         tensors: Its tensors.
         empty: Called with x and three sizes, for the tensors of all steps.
     """
-    given = dict(zip(program.names, tensors, strict=True))
+    given = program.named(tensors)
     x = given["x"]
     steps, batch = x.shape[:2]
     width = given["h0"].shape[-1]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
 from longspan.cells import ScanResult, scan
 from longspan.kernels.call import Call
 
@@ -25,3 +30,29 @@ class Reference:
             normalisers=call.normalisers,
             record_gates=call.record_gates,
         )
+
+
+def differentiable_gradients(
+    run: Callable[[list[Tensor]], Sequence[Tensor]],
+    tensors: Sequence[Tensor],
+    wanted: Sequence[bool],
+    gradients: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Return gradients that can be differentiated again, for kernels whose own cannot.
+
+    Args:
+        run: Computes by the reference what a kernel computes, tensors to outputs.
+        tensors: What the kernel was given.
+        wanted: Which of the tensors need a gradient.
+        gradients: Of the outputs; None for zero.
+    """
+    # Views, so that a tensor that is passed twice is told apart.
+    inputs = [t.view_as(t) if w else t for t, w in zip(tensors, wanted, strict=True)]
+    pairs = [(o, g) for o, g in zip(run(inputs), gradients, strict=True) if g is not None]
+    found = iter(
+        torch.autograd.grad(
+            [o for o, _ in pairs], [t for t, w in zip(inputs, wanted, strict=True) if w],
+            [g for _, g in pairs], create_graph=True, allow_unused=True,
+        )
+    )  # fmt: skip
+    return [next(found) if w else None for w in wanted]

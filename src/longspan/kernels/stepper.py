@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longspan.errors import InputError, MissingDependencyError
-from longspan.kernels.loader import native
+from longspan.kernels.loader import REMEDY, native
 
 if TYPE_CHECKING:
     from torch import nn
 
 Floats = NDArray[np.float32]
-_LSTM = {
-    "peephole": False, "coupled_gates": False, "full_gate_recurrence": False, "input_gate": True,
-    "forget_gate": True, "output_gate": True, "input_activation": True, "output_activation": True,
+# Options, gates and shapes are those of longspan.cells, written again because that imports torch.
+_LSTM_SWITCHES = {
+    "coupled_gates": False, "input_gate": True, "forget_gate": True, "output_gate": True,
+    "input_activation": True, "output_activation": True,
 }  # fmt: skip
+_LSTM = {"peephole": False, "full_gate_recurrence": False, **_LSTM_SWITCHES}
 _GRU = {"reset_after": True}
 _RNN = {"nonlinearity": "tanh"}
 _DEFAULTS: dict[str, dict[str, Any]] = {"lstm": _LSTM, "gru": _GRU, "rnn": _RNN}
@@ -66,10 +68,7 @@ class Stepper:
         **options: Any,
     ) -> None:
         if native is None:
-            raise MissingDependencyError(
-                "Stepper needs Longspan's compiled kernels. Install a C++ compiler (g++ or clang), "
-                "then: pip install --force-reinstall --no-deps longspan"
-            )
+            raise MissingDependencyError(f"Stepper needs Longspan's compiled kernels. {REMEDY}")
         if kind not in _DEFAULTS or options.keys() - _DEFAULTS[kind].keys():
             raise InputError(
                 f"`kind` must be one of {', '.join(_DEFAULTS)}, with options of that cell, got "
@@ -143,10 +142,8 @@ class Stepper:
     def _add_layer(
         self, weights: Mapping[str, Any], suffix: str, kind: str, options: dict, zoneout: tuple
     ) -> None:
-        mine = {
-            name.removesuffix(suffix): np.array(
-                value, np.float32, order="C"
-            )  # a copy: the layer may change
+        mine = {  # copies, since the layer may change
+            name.removesuffix(suffix): np.array(value, np.float32, order="C")
             for name, value in weights.items()
             if name.endswith(suffix)
         }
@@ -171,7 +168,7 @@ class Stepper:
 
 
 def _set_lstm(problem: Any, options: dict) -> None:
-    problem.set_lstm(*(options[name] for name in _LSTM))
+    problem.set_lstm(*(options[name] for name in _LSTM_SWITCHES))
 
 
 def _set_gru(problem: Any, options: dict) -> None:

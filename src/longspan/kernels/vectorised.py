@@ -11,8 +11,9 @@ from torch import Tensor
 
 from longspan.cells import LayerNorm, ScanResult
 from longspan.cells.scan import input_gates
-from longspan.kernels import native
+from longspan.kernels import fused, native
 from longspan.kernels.call import Call
+from longspan.kernels.loader import REMEDY
 from longspan.kernels.program import kind_of, program_of, unflatten
 
 
@@ -44,8 +45,6 @@ class Native:
 
     def run(self, call: Call) -> ScanResult:
         """Run the kernels; differentiable any number of times."""
-        from longspan.kernels import fused
-
         program, tensors = program_of(_with_input_normalised(call))
         if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
             return unflatten(program, fused.scan(program, tensors))
@@ -58,8 +57,7 @@ class Native:
 def _warn_once() -> None:
     warnings.warn(
         "Longspan's compiled kernels are missing, so recurrent layers run several times slower, by "
-        "PyTorch. Install a C++ compiler (g++ or clang), then: pip install --force-reinstall "
-        "--no-deps longspan",
+        f"PyTorch. {REMEDY}",
         stacklevel=2,
     )
 

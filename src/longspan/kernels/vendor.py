@@ -6,16 +6,17 @@ differentiates through the reference instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from longspan.cells import GRU, LSTM, RNN, Cell, Layout, Noise, ScanResult, scan
-from longspan.cells.cell import State
+from longspan.cells import GRU, LSTM, RNN, Noise, ScanResult
 from longspan.kernels.call import Call
-
-_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+from longspan.kernels.program import Program, by_reference, program_of, unflatten
+from longspan.kernels.reference import differentiable_gradients
 
 
 class Vendor:
@@ -39,36 +40,31 @@ class Vendor:
 
     def run(self, call: Call) -> ScanResult:
         """Run the fused layer."""
-        names = tuple(name for name in _ORDER if call.params.get(name) is not None)
-        weights = [w for name in names if (w := call.params[name]) is not None]
-        tensors = [call.x, *call.state, *weights]
-        output, *state = _run(call, names, tensors)  # type: ignore[call-arg]
-        return ScanResult(output, tuple(state))
+        return _run(call)  # type: ignore[call-arg]
 
 
 # Not traced, as torch.nn's own layers are not: oneDNN's operator cannot be. (The decorator's type
 # stub loses the signature, hence the ignored type above.)
 @torch.compiler.disable
-def _run(call: Call, names: tuple[str, ...], tensors: list[Tensor]) -> Any:
+def _run(call: Call) -> Any:
+    program, tensors = program_of(call)
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return _Differentiable.apply(call.cell, call.layout, names, *tensors)
-    return _fused(call.cell, call.layout, names, *tensors)
+        return unflatten(program, _Differentiable.apply(program, *tensors))  # type: ignore[arg-type]
+    return unflatten(program, _fused(program, tensors))
 
 
 _PLAIN = (GRU(), RNN("tanh"), RNN("relu"))
 
 
-def _fused(
-    cell: Cell, layout: Layout, names: tuple[str, ...], x: Tensor, *tensors: Tensor
-) -> tuple[Tensor, ...]:
+def _fused(program: Program, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Call torch's layer on (x, states, weights); return (output, states)."""
-    count = len(cell.states)
-    state = tuple(s[None].contiguous() for s in tensors[:count])
-    weights, has_biases = list(tensors[count:]), "bias_ih" in names
-    if layout.reverse:
+    cell, count = program.cell, 1 + len(program.cell.states)
+    x, weights = tensors[0], list(tensors[count:])
+    state = tuple(s[None].contiguous() for s in tensors[1:count])
+    if program.reverse:
         x = x.flip(0)
     # cuDNN keeps what backward needs only where it is told that this is training.
-    options = (weights, has_biases, 1, 0.0, torch.is_grad_enabled(), False, False)
+    options = (weights, "bias_ih" in program.names, 1, 0.0, torch.is_grad_enabled(), False, False)
     if isinstance(cell, LSTM):
         output, *new_state = torch.lstm(x, state, *options)
     elif isinstance(cell, GRU):
@@ -76,19 +72,8 @@ def _fused(
     else:
         run = torch.rnn_tanh if cell == RNN("tanh") else torch.rnn_relu
         output, *new_state = run(x, state[0], *options)
-    output = output.flip(0) if layout.reverse else output
+    output = output.flip(0) if program.reverse else output
     return (output, *(s[0] for s in new_state))
-
-
-def _by_scan(
-    cell: Cell, layout: Layout, names: tuple[str, ...], x: Tensor, *tensors: Tensor
-) -> tuple[Tensor, ...]:
-    """Compute what `_fused` computes, by the reference."""
-    count = len(cell.states)
-    state: State = tensors[:count]
-    params = dict(zip(names, tensors[count:], strict=True))
-    result = scan(cell, x, state, params, layout=layout)
-    return (result.output, *result.state)
 
 
 class _Differentiable(torch.autograd.Function):
@@ -99,37 +84,32 @@ class _Differentiable(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, cell: Cell, layout: Layout, names: tuple[str, ...], *tensors: Tensor
-    ) -> Any:
-        ctx.layer = (cell, layout, names)
-        inputs, outputs = _recorded(ctx.layer, tensors)
+    def forward(ctx: Any, program: Program, *tensors: Tensor) -> Any:  # type: ignore[override]
+        ctx.program = program
+        inputs, outputs = _recorded(program, tensors)
         ctx.save_for_backward(*tensors, *inputs, *outputs)
         return tuple(o.detach() for o in outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # type: ignore[override]
-        saved, count = ctx.saved_tensors, len(ctx.needs_input_grad) - 3
+        wanted = ctx.needs_input_grad[1:]
+        saved, count = ctx.saved_tensors, len(wanted)
         tensors, inputs, outputs = saved[:count], saved[count : 2 * count], saved[2 * count :]
-        again = torch.is_grad_enabled()  # create_graph=True: somebody differentiates this too
-        if again:
-            # Views, so that a tensor that is passed twice is told apart.
-            inputs = [t.view_as(t) if t.requires_grad else t for t in tensors]
-            outputs = _by_scan(*ctx.layer, *inputs)
-        elif not outputs[0].requires_grad:  # hooks on saved tensors brought back values alone
-            inputs, outputs = _recorded(ctx.layer, tensors)
-        wanted = [t for t in inputs if t.requires_grad]
+        if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
+            run = partial(by_reference, ctx.program)
+            return (None, *differentiable_gradients(run, tensors, wanted, gradients))
+        if not outputs[0].requires_grad:  # hooks on saved tensors brought back values alone
+            inputs, outputs = _recorded(ctx.program, tensors)
+        leaves = [t for t in inputs if t.requires_grad]
+        # Kept, as the caller may keep the graph; it is freed with the saved tensors.
         found = iter(
-            torch.autograd.grad(
-                outputs, wanted, gradients, retain_graph=True, create_graph=again,
-                allow_unused=True,
-            )
-        )  # fmt: skip
-        return (None, None, None, *(next(found) if t.requires_grad else None for t in inputs))
+            torch.autograd.grad(outputs, leaves, gradients, retain_graph=True, allow_unused=True)
+        )
+        return (None, *(next(found) if t.requires_grad else None for t in inputs))
 
 
-def _recorded(layer: Any, tensors: Any) -> tuple[Any, Any]:
+def _recorded(program: Program, tensors: Sequence[Tensor]) -> tuple[Any, Any]:
     """Run the fused layer on copies that share memory; return these and its outputs."""
     with torch.enable_grad():
         inputs = [t.detach().requires_grad_(t.requires_grad) for t in tensors]
-        return inputs, _fused(*layer, *inputs)
+        return inputs, _fused(program, inputs)

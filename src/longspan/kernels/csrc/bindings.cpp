@@ -1,5 +1,5 @@
 // Python's view: pointers as integers in, pointers out; no torch here, so that one build serves
-// every version of it. longspan/kernels/native.py is the only caller, and checks what it passes.
+// every version of it. Nothing is checked here but the stepper's arrays: native.py and stepper.py do.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -9,6 +9,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "plan.h"
@@ -28,17 +30,10 @@ T* pointer(std::uintptr_t address) {
   return reinterpret_cast<T*>(address);
 }
 
-template <auto Field>
-struct FieldOf;
-template <class C, class T, T C::* Field>
-struct FieldOf<Field> {
-  using type = T;
-};
-
 // A property that takes and returns an address.
 template <auto Field>
 void add_pointer(nb::class_<Problem>& type, const char* name) {
-  using T = std::remove_pointer_t<typename FieldOf<Field>::type>;
+  using T = std::remove_pointer_t<std::decay_t<decltype(std::declval<Problem>().*Field)>>;
   type.def_prop_rw(
       name, [](const Problem& p) { return reinterpret_cast<std::uintptr_t>(p.*Field); },
       [](Problem& p, std::uintptr_t address) { p.*Field = pointer<T>(address); });
@@ -204,11 +199,10 @@ void add_problem(nb::module_& m) {
   type.def("set_d_record", [](Problem& p, int k, std::uintptr_t address) {
     p.d_record[k] = pointer<const float>(address);
   });
-  type.def("set_lstm", [](Problem& p, bool peephole, bool coupled_gates, bool full_gate_recurrence,
-                          bool input_gate, bool forget_gate, bool output_gate,
-                          bool input_activation, bool output_activation) {
-    p.cell = {Kind::lstm, peephole, coupled_gates, full_gate_recurrence, input_gate, forget_gate,
-              output_gate, input_activation, output_activation, true, false};
+  type.def("set_lstm", [](Problem& p, bool coupled_gates, bool input_gate, bool forget_gate,
+                          bool output_gate, bool input_activation, bool output_activation) {
+    p.cell = {Kind::lstm, coupled_gates, input_gate, forget_gate, output_gate, input_activation,
+              output_activation, true, false};
   });
   type.def("set_gru", [](Problem& p, bool reset_after) {
     p.cell = {};

@@ -16,11 +16,10 @@ namespace longspan::LONGSPAN_ISA {
 //     RNN              h
 struct Planes {
   int count;
-  int x_first, x_count, h_first, h_count;
+  int x_count, h_first, h_count;  // W x covers the first planes
   int x_order[kMaxGates], h_order[kMaxGates];  // the weight's gate of each covered plane
-  int g, i, f, o;                              // LSTM: planes, -1 for a missing gate
+  int i, f, o;                                 // LSTM: planes, -1 for a missing gate; g is plane 0
   int sigmoids;                                // LSTM: i, f, o that exist; planes 1 … sigmoids
-  int sigmoid_order[kMaxGates];                // their order in peepholes and gate recurrence
 };
 
 inline Planes planes_of(const Problem& p) {
@@ -47,7 +46,6 @@ inline Planes planes_of(const Problem& p) {
     }
     planes.count = planes.x_count = planes.h_count = planes.sigmoids + 1;
     for (int k = 0; k < kMaxGates; ++k) planes.h_order[k] = planes.x_order[k];
-    for (int k = 0; k < planes.sigmoids; ++k) planes.sigmoid_order[k] = k;
   }
   return planes;
 }
@@ -89,7 +87,7 @@ struct Saved {
 };
 
 inline bool has_seen(const Problem& p) { return p.hidden_mask != nullptr; }
-inline bool separate_gradients(const Problem& p) { return p.cell.full_gate_recurrence; }
+inline bool separate_gradients(const Problem& p) { return p.weight_gg != nullptr; }
 
 inline Saved saved_rows(Arena& arena, const Problem& p, const Planes& planes, index rows,
                         index c_rows) {
@@ -103,6 +101,19 @@ inline Saved saved_rows(Arena& arena, const Problem& p, const Planes& planes, in
   if (has_seen(p)) saved.seen = arena.rows(rows, Pp);
   if (p.weight_hr) saved.projected = arena.rows(rows, Hp);
   return saved;
+}
+
+// A row of width `size` in planes of `padded`, from one without padding, or zero.
+inline void copy_padded(float* to, const float* from, int planes, index size, index padded) {
+  for (int plane = 0; plane < planes; ++plane)
+    for (index u = 0; u < padded; u += W)
+      store(to + plane * padded + u,
+            from ? load_first(from + plane * size + u, size - u) : vec{});
+}
+inline void copy_unpadded(float* to, const float* from, int planes, index size, index padded) {
+  for (int plane = 0; plane < planes; ++plane)
+    std::memcpy(to + plane * size, from + plane * padded,
+                static_cast<std::size_t>(size) * sizeof(float));
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -15,11 +15,11 @@ enum class Kind : int { lstm, gru, rnn };
 
 struct Cell {
   Kind kind;
-  bool peephole, coupled_gates, full_gate_recurrence;          // LSTM
-  bool input_gate, forget_gate, output_gate;                   // LSTM: false leaves it out
-  bool input_activation, output_activation;                    // LSTM: false leaves it out
-  bool reset_after;                                            // GRU
-  bool relu;                                                   // RNN
+  bool coupled_gates;                         // LSTM; its other options show in the weights
+  bool input_gate, forget_gate, output_gate;  // LSTM: false leaves it out
+  bool input_activation, output_activation;   // LSTM: false leaves it out
+  bool reset_after;                           // GRU
+  bool relu;                                  // RNN
 };
 
 // A (T, B, ·) tensor whose last axis is contiguous; strides in elements.

@@ -87,6 +87,15 @@ struct Worker {
     if (resets(s, j)) return zeros;
     return s ? c_after(s - 1, j) : row(m.c0, j);
   }
+  // Gate recurrence: the gates proper after a step. In training they are still there; in inference
+  // their memory may be used again, so two steps are kept by turns.
+  LONGSPAN_INLINE float* fed_after(index s, index j) const {
+    return p.training ? row(m.saved.gates, s, j) + Hp : row(m.saved.fed, (s & 1) * group.rows + j);
+  }
+  LONGSPAN_INLINE const float* fed_before(index s, index j) const {
+    if (resets(s, j)) return zeros;
+    return s ? fed_after(s - 1, j) : row(m.gates0, j);
+  }
   LONGSPAN_INLINE float* statistics(int which, index s, index j) const {
     return row(m.saved.statistics, s, j) + 2 * which;
   }

@@ -36,17 +36,6 @@ struct Lstm {
     back_through_recurrent(w, s, n, fresh);
   }
 
-  // Gate recurrence. In training the gates of the step before are still there; in inference their
-  // memory may have been used again, so two steps are kept by turns.
-  static float* fed_row(const Worker& w, index s, index j) {
-    return w.row(w.m.saved.fed, (s & 1) * w.group.rows + j);
-  }
-  static const float* fed_before(const Worker& w, index s, index j) {
-    if (w.resets(s, j)) return w.zeros;
-    if (!s) return w.row(w.m.gates0, j);
-    return w.p.training ? w.row(w.m.saved.gates, s - 1, j) + w.Hp : fed_row(w, s - 1, j);
-  }
-
  private:
   LONGSPAN_INLINE static vec peephole(const Worker& w, int plane, index u) {
     const float* weight = w.p.weight_ch + (plane - 1) * w.p.H;
@@ -171,11 +160,11 @@ struct Lstm {
   static void keep_fed(Worker& w, const float* gates, index s, index j, index u) {
     if (w.p.training) return;
     for (int k = 0; k < w.planes.sigmoids; ++k)
-      store(fed_row(w, s, j) + k * w.Hp + u, load(gates + (1 + k) * w.Hp + u));
+      store(w.fed_after(s, j) + k * w.Hp + u, load(gates + (1 + k) * w.Hp + u));
   }
   static void add_fed_gates(Worker& w, index s, index n) {
     for (index j = 0; j < n; ++j) {
-      w.a[j] = fed_before(w, s, j);
+      w.a[j] = w.fed_before(s, j);
       w.c[j] = w.row(w.m.saved.gates, s, j) + w.Hp;
     }
     w.unit_product(n, w.weights.gg, {w.c, w.planes.sigmoids * w.Hp, Start::result, nullptr});

@@ -1,0 +1,73 @@
+// Backward through a whole sequence: the gates' gradients step by step, from the last to the first.
+#pragma once
+
+#include "forward.h"
+#include "gradients.h"
+
+namespace longspan::LONGSPAN_ISA {
+
+inline void initial_gradients(Worker& w) {
+  const Problem& p = w.p;
+  for (index j = w.member; j < w.group.rows; j += w.split) {
+    const index b = w.batch(j), fed = w.planes.sigmoids * p.H;
+    copy_padded(w.row(w.m.d_h, j), p.d_h_n ? p.d_h_n + b * p.P : nullptr, 1, p.P, w.Pp);
+    if (p.cell.kind == Kind::lstm)
+      copy_padded(w.row(w.m.d_c, j), p.d_c_n ? p.d_c_n + b * p.H : nullptr, 1, p.H, w.Hp);
+    if (p.weight_gg)
+      copy_padded(w.row(w.m.d_fed, j), p.d_gates_n ? p.d_gates_n + b * fed : nullptr,
+                  w.planes.sigmoids, p.H, w.Hp);
+  }
+  w.wait();
+}
+
+inline void final_gradients(Worker& w) {
+  const Problem& p = w.p;
+  for (index j = w.member; j < w.group.rows; j += w.split) {
+    const index b = w.batch(j), fed = w.planes.sigmoids * p.H;
+    if (p.d_h0) copy_unpadded(p.d_h0 + b * p.P, w.row(w.m.d_h, j), 1, p.P, w.Pp);
+    if (p.d_c0) copy_unpadded(p.d_c0 + b * p.H, w.row(w.m.d_c, j), 1, p.H, w.Hp);
+    if (p.d_gates0)
+      copy_unpadded(p.d_gates0 + b * fed, w.row(w.m.d_fed, j), w.planes.sigmoids, p.H, w.Hp);
+  }
+}
+
+// A row that began anew at step s passes nothing on to what came before.
+inline void cut_at_resets(Worker& w, index s, index n) {
+  if (!w.p.reset) return;
+  const auto clear = [](float* row, index begin, index end) {
+    for (index u = begin; u < end; u += W) store(row + u, vec{});
+  };
+  for (index j = 0; j < n; ++j) {
+    if (!w.resets(s, j)) continue;
+    clear(w.row(w.m.d_h, j), w.output_begin, w.output_end);
+    if (w.p.cell.kind == Kind::lstm) clear(w.row(w.m.d_c, j), w.unit_begin, w.unit_end);
+    for (int k = 0; w.p.weight_gg && k < w.planes.sigmoids; ++k)
+      clear(w.row(w.m.d_fed, j) + k * w.Hp, w.unit_begin, w.unit_end);
+  }
+}
+
+template <class Cell>
+void backward_thread(Worker w) {
+  initial_states(w);
+  initial_gradients(w);
+  for (index s = w.group.steps; s-- > 0;) {
+    const index n = w.group.active[s];
+    Cell::backward(w, s, n);
+    cut_at_resets(w, s, n);
+  }
+  w.wait();
+  final_gradients(w);
+}
+
+template <class Cell>
+void run_backward(const Pass& pass, const Sums& sums) {
+  pass.prepare();
+  parallel(pass.threads(), [&](int thread) { backward_thread<Cell>(pass.worker(thread)); });
+  parallel(pass.threads(), [&](int thread) {
+    weight_gradients(pass, sums, thread, pass.threads());
+    input_gradients(pass, thread, pass.threads());
+  });
+  small_gradients(pass, sums);
+}
+
+}  // namespace longspan::LONGSPAN_ISA
