@@ -10,9 +10,8 @@ import torch
 
 from benchmarks.machine import machine
 from benchmarks.speed.kernels.groups import GROUPS
-from benchmarks.speed.kernels.measure import multiply_add_limit
 from benchmarks.speed.kernels.report import as_data, markdown, write
-from benchmarks.speed.kernels.shapes import SHAPES
+from benchmarks.speed.kernels.run import in_processes
 
 FOLDER = Path(__file__).parents[3] / "docs" / "benchmarks"
 
@@ -22,19 +21,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two shapes, few rounds, not stored")
     parser.add_argument("--only", nargs="*", default=list(GROUPS), choices=list(GROUPS))
+    parser.add_argument("--processes", type=int, default=1, help="fresh processes for each group")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args(arguments)
     torch.set_num_threads(2)
     stored = given.folder / "kernels.json"
     old = json.loads(stored.read_text("utf-8"))["groups"] if stored.exists() else {}
-    data = {"machine": machine(), "limit": multiply_add_limit(), "groups": old}
-    shapes = [SHAPES[1], SHAPES[2]] if given.quick else SHAPES
+    data = {"machine": machine(), "groups": old}
     for name in given.only:
-        rows = []
-        for row in GROUPS[name].rows(shapes, given.quick):
-            rows.append(row)
-            print(f"{name}: {row.label}: {row.ratio:.2f}", flush=True)
-        data["groups"] = {**data["groups"], name: as_data(name, rows)}
+        rows, limits = in_processes(name, given.quick, given.processes)
+        data["groups"] = {**data["groups"], name: as_data(name, rows, limits, given.processes)}
         if not given.quick:
             data["groups"] = {n: data["groups"][n] for n in GROUPS if n in data["groups"]}
             write(stored, data)

@@ -7,21 +7,27 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed.kernels.groups import GROUPS, Row
+from benchmarks.speed.kernels.groups import GROUPS
 
 
-def as_data(name: str, rows: list[Row]) -> dict[str, Any]:
-    """Return a group's rows with their mean and worst ratio, and whether the target is met."""
+def as_data(
+    name: str, rows: list[dict[str, Any]], limits: list[float], processes: int
+) -> dict[str, Any]:
+    """Return a group's rows with their mean and worst ratio, and whether the target is met.
+
+    `limits` are the multiply-add limits measured before and after, in operations a second: they
+    tell whether the machine was its own.
+    """
     group = GROUPS[name]
-    ratios = [row.ratio for row in rows]
+    ratios = [row["ratio"] for row in rows]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
     worst = min(ratios) if ratios else None
     target = {"mean": group.target.mean, "worst": group.target.worst}
     met = mean is not None and mean >= target["mean"]
     met = met and (target["worst"] is None or (worst or 0.0) >= target["worst"])
     return {
-        "title": group.title, "rows": [vars(row) for row in rows], "mean": mean, "worst": worst,
-        "target": target, "met": met,
+        "title": group.title, "rows": rows, "mean": mean, "worst": worst,
+        "target": target, "met": met, "limits": limits, "processes": processes,
     }  # fmt: skip
 
 
@@ -34,25 +40,26 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
 def markdown(data: dict[str, Any]) -> str:
     """Return the tables."""
-    limit = data["limit"]
     lines = [
         "# The kernels beside their peers", "",
-        f"{data['machine']}. Multiply-add limit of two threads: {limit / 1e9:.0f} GFLOP/s "
-        "(float32).", "",
+        f"{data['machine']}.", "",
         "All contestants run in one process and take turns; medians of 7 to 200 rounds. A ratio is "
         "the best peer's time (or memory) over ours: above 1, we are better. The share is of the "
-        "multiply-add limit. Each contestant was checked for equal results before it was timed. "
-        "Training is forward and backward without the input's gradient. Made by "
-        "`python -m benchmarks.speed.kernels`.", "",
+        "multiply-add limit of two threads in float32, measured before and after each group. Each "
+        "contestant was checked for equal results before it was timed. Training is forward and "
+        "backward without the input's gradient. Except where a title says otherwise, and for "
+        "memory, glibc was told to keep freed memory (`MALLOC_TRIM_THRESHOLD_`, "
+        "`MALLOC_MMAP_THRESHOLD_`), which saves PyTorch up to half its time in page faults. Made "
+        "by `python -m benchmarks.speed.kernels`.", "",
     ]  # fmt: skip
     for name, group in data["groups"].items():
-        lines += [f"## {group['title']}", "", *_table(name, group, limit), ""]
-        lines += [_verdict(name, group), ""]
+        lines += [f"## {group['title']}", "", *_table(name, group), ""]
+        lines += [_verdict(name, group), _conditions(group), ""]
     return "\n".join(lines)
 
 
-def _table(name: str, group: dict[str, Any], limit: float) -> list[str]:
-    rows = group["rows"]
+def _table(name: str, group: dict[str, Any]) -> list[str]:
+    rows, limit = group["rows"], max(group["limits"])
     if not rows:
         return ["Not measured: this processor, or this version, has no such kernels."]
     names = list(dict.fromkeys(n for row in rows for n in row["seconds"]))
@@ -91,3 +98,9 @@ def _verdict(name: str, group: dict[str, Any]) -> str:
         f"Geometric mean {group['mean']:.2f}, worst {group['worst']:.2f}. Target: at least "
         f"{target['mean']:.2f} in the mean{worst}: **{word}**."
     )
+
+
+def _conditions(group: dict[str, Any]) -> str:
+    low, high = min(group["limits"]) / 1e9, max(group["limits"]) / 1e9
+    many = "one process" if group["processes"] == 1 else f"{group['processes']} processes"
+    return f"Limit measured around it: {low:.0f} to {high:.0f} GFLOP/s; {many}."
