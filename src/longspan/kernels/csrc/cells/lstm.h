@@ -62,15 +62,33 @@ struct Lstm {
     return load(gates + plane * w.Hp + u);
   }
 
+  // Units between the gates and h: with all of them in one loop, the tanh of c would wait for its
+  // gates, and the processor for both.
+  static constexpr index kBlock = 8 * W;
+
   static void forward_row(Worker& w, index s, index j) {
+    float* out = kPlain ? w.output(s, j) : hidden_target(w, s, j);
+    const bool later = !kPlain && w.p.norm_c;  // h needs the whole row's c
+    alignas(64) float o[kBlock], seen_c[kBlock];
+    for (index begin = w.unit_begin; begin < w.unit_end; begin += kBlock) {
+      const index end = smaller(begin + kBlock, w.unit_end);
+      float* const proposed = later ? w.row(w.m.turned, j) + begin : seen_c;
+      forward_units(w, s, j, begin, end, o, proposed);
+      if (later) continue;
+      for (index u = begin; u < end; u += W)
+        write_hidden(w, s, j, u, out, load(o + u - begin), load(seen_c + u - begin));
+    }
+  }
+
+  // The gates and c of some units; o and what h sees of c, before zoneout, are left at `o_out` and
+  // `seen_c`.
+  LONGSPAN_INLINE static void forward_units(Worker& w, index s, index j, index begin, index end,
+                                            float* o_out, float* seen_c) {
     const Planes planes = w.planes;
     float *gates = w.row(w.m.saved.gates, s, j), *c_new = w.c_after(s, j);
     const float* c_old = w.c_before(s, j);
     const float* mask = w.of_step(w.p.update_mask, w.p.H, s, j);
-    float* out = kPlain ? w.output(s, j) : hidden_target(w, s, j);
-    const bool later = !kPlain && w.p.norm_c;  // h needs the whole row's c
-    for (index u = w.unit_begin; u < w.unit_end; u += W) {
-      const index left = w.p.H - u;
+    for (index u = begin; u < end; u += W) {
       const vec c = load(c_old + u);
       const vec f = gate(w, gates, kPlain ? 2 : planes.f, u, c);
       vec i = kPlain || !w.p.cell.coupled_gates ? gate(w, gates, kPlain ? 1 : planes.i, u, c)
@@ -78,7 +96,7 @@ struct Lstm {
       vec g = load(gates + u);
       if (kPlain || w.p.cell.input_activation) g = tanh(g);
       store(gates + u, g);
-      const vec update = !kPlain && mask ? g * load_first(mask + u, left) : g;
+      const vec update = !kPlain && mask ? g * load_first(mask + u, w.p.H - u) : g;
       const vec proposed = f * c + i * update;
       const vec o = gate(w, gates, kPlain ? 3 : planes.o, u, proposed);
       vec kept = proposed;
@@ -93,12 +111,9 @@ struct Lstm {
       }
       if constexpr (!kPlain) {
         if (w.p.weight_gg) keep_fed(w, gates, s, j, u);
-        if (later) {
-          store(w.row(w.m.turned, j) + u, proposed);
-          continue;
-        }
       }
-      write_hidden(w, s, j, u, out, o, proposed);
+      store(o_out + u - begin, o);
+      store(seen_c + u - begin, proposed);
     }
   }
 
