@@ -13,8 +13,9 @@ from longspan.cells import GRU, LSTM, RNN, Cell
 from longspan.kernels.loader import native as _native
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs, unflatten
 
-#: Outputs of so many floats take their memory from the kernels' pool.
-POOLED = 1 << 20
+#: Outputs and gradients of so many floats take their memory from the kernels' pool: malloc would
+#: give larger ones back to the system, and fresh pages cost more than a small layer's arithmetic.
+POOLED = 1 << 15
 #: Floats beyond the packed rows' own that alignment may take in a buffer.
 SLACK = 512
 
@@ -75,7 +76,7 @@ def backward(
         if not want or name in CONSTANTS:
             found.append(None)
             continue
-        gradient = torch.empty_like(tensor)
+        gradient = _empty_like(tensor)
         found.append(gradient)
         if name == "x":
             _set_view(problem.set_d_x, gradient)
@@ -111,11 +112,15 @@ def _forward_problem(
 
 
 def _empty(x: Tensor, *sizes: int) -> Tensor:
-    """Return memory for an output; where it is large, some that was used before.
-
-    Fresh memory costs a page fault for every 4 kB, which is more than a small layer's arithmetic.
-    """
+    """Return memory for a tensor; where it is large, some that was used before."""
     return _native.pooled(*sizes) if math.prod(sizes) >= POOLED else x.new_empty(*sizes)
+
+
+def _empty_like(tensor: Tensor) -> Tensor:
+    """Return memory for a gradient, laid out like the tensor."""
+    if tensor.numel() < POOLED or not tensor.is_contiguous():
+        return torch.empty_like(tensor)
+    return _native.pooled(1, 1, tensor.numel()).view(tensor.shape)
 
 
 def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
