@@ -52,6 +52,7 @@ void backward_thread(Worker w) {
   initial_gradients(w);
   for (index s = w.group.steps; s-- > 0;) {
     const index n = w.group.active[s];
+    w.backwards = s & 1;
     Cell::backward(w, s, n);
     cut_at_resets(w, s, n);
   }

@@ -90,7 +90,10 @@ void forward_thread(Worker w) {
     while (end < w.group.steps && w.group.first[end + 1] - w.group.first[begin] <= most) ++end;
     if (!w.p.training) w.chunk_begin = w.group.first[begin];
     project_input(w, begin, end);
-    for (index s = begin; s < end; ++s) Cell::forward(w, s, w.group.active[s]);
+    for (index s = begin; s < end; ++s) {
+      w.backwards = s & 1;
+      Cell::forward(w, s, w.group.active[s]);
+    }
   }
   w.wait();
   final_states(w);

@@ -172,7 +172,7 @@ inline void input_gradients(const Pass& pass, int thread, int threads) {
       [&](Worker& w, index, index rows) {
         if (!p.x_is_gates)
           return product(rows, w.a, pass.weights.ih, 0, panels(pass.weights.ih),
-                         {w.c, p.I, Start::zero, nullptr});
+                         {w.c, p.I, Start::zero, nullptr}, false);
         for (index k = 0; k < rows; ++k)
           for (int plane = 0; plane < pass.planes.x_count; ++plane)
             copy_unpadded(w.c[k] + pass.planes.x_order[plane] * p.H, w.a[k] + plane * pass.Hp, 1,

@@ -115,10 +115,12 @@ void panel_product(index n, const float* const* a, const Packed& b, index panel,
   }
 }
 
-// rows of `a` (each of b.k values) times the panels [begin, end) of b, for n rows.
+// rows of `a` (each of b.k values) times the panels [begin, end) of b, for n rows; the last panel
+// first, if `backwards`.
 inline void product(index n, const float* const* a, const Packed& b, index begin, index end,
-                    const Result& c) {
-  for (index panel = begin; panel < end; ++panel) {
+                    const Result& c, bool backwards) {
+  for (index at = begin; at < end; ++at) {
+    const index panel = backwards ? begin + end - 1 - at : at;
     switch (smaller(b.per_panel, b.vectors - panel * b.per_panel)) {
       case 1: panel_product<1>(n, a, b, panel, c); break;
       case 2: panel_product<2>(n, a, b, panel, c); break;

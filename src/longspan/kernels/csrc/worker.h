@@ -45,6 +45,8 @@ struct Worker {
   const float* zeros;
   index chunk_begin = 0;           // inference: the first packed row whose memory is in use
   int reductions = 0;
+  // Every other step goes through the weights backwards: what it reads first is still in the cache.
+  bool backwards = false;
 
   void wait() const { m.barrier->wait(split); }
 
@@ -113,7 +115,7 @@ struct Worker {
   void product(index n, const Packed& matrix, index width, index begin, index end,
                const Result& result) const {
     longspan::LONGSPAN_ISA::product(n, a, matrix, panel_at(matrix, begin, width),
-                                    panel_at(matrix, end, width), result);
+                                    panel_at(matrix, end, width), result, backwards);
   }
   // … for columns that are hidden units, or outputs.
   void unit_product(index n, const Packed& matrix, const Result& result) const {
