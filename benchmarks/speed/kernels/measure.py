@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import random
 import statistics
 import subprocess
 import tempfile
@@ -12,9 +13,13 @@ from pathlib import Path
 
 import torch
 
-SECONDS, LEAST, MOST, WARM_UP = 1.5, 7, 200, 2
-#: Pause before each turn, so that another's threads, which spin for a while, do not disturb it.
-PAUSE = 0.005
+#: Seconds for each contestant, rounds at least and at most, and rounds that do not count.
+SECONDS, LEAST, MOST, WARM_UP = 1.5, 7, 200, 1
+#: Pause before each turn: ONNX Runtime's threads spin for 35 ms after a run, PyTorch's and ours for
+#: 10, and would take a processor from whoever comes next.
+PAUSE = 0.05
+#: Seconds of a turn that wake the threads and fill the caches, and seconds that count, at least.
+WAKE, TURN = 0.003, 0.003
 
 LIMIT = """
 #include <chrono>
@@ -72,21 +77,33 @@ def _product_limit() -> float:
 def take_turns(contestants: dict[str, Callable[[], float]], quick: bool) -> dict[str, float]:
     """Return each contestant's median in seconds; each returns its own time of one run.
 
-    A turn is a run that does not count, which fills the caches and wakes the threads, and two that
-    do.
+    A turn is at least one run that does not count and two that do. The order is another in every
+    round, so that nobody always follows the same one.
     """
     times: dict[str, list[float]] = {name: [] for name in contestants}
+    order, shuffle = list(contestants), random.Random(0).shuffle
     began, rounds = time.perf_counter(), 0
     limit = SECONDS * len(contestants) * (0.1 if quick else 1.0)
     while rounds < LEAST + WARM_UP or time.perf_counter() - began < limit:
-        for name, run in contestants.items():
-            time.sleep(PAUSE)
-            run()
-            times[name] += [run(), run()]
+        shuffle(order)
+        for name in order:
+            found = _turn(contestants[name])
+            times[name] += found if rounds >= WARM_UP else []
         rounds += 1
         if rounds == MOST:
             break
-    return {name: statistics.median(values[2 * WARM_UP :]) for name, values in times.items()}
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _turn(run: Callable[[], float]) -> list[float]:
+    time.sleep(PAUSE)
+    spent = 0.0
+    while spent < WAKE:
+        spent += run()
+    found = [run(), run()]
+    while sum(found) < TURN:
+        found.append(run())
+    return found
 
 
 def timed(function: Callable[[], object]) -> Callable[[], float]:
