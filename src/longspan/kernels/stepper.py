@@ -5,8 +5,7 @@ Neither importing this nor running it imports torch; `Stepper.of` does, since it
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +57,20 @@ class Stepper:
         MissingDependencyError: If Longspan was installed without a C++ compiler.
     """
 
+    step: Callable[[Floats, tuple[Floats, ...]], Floats]
+    """Run one step: ``step(x, state)``. Bound to compiled code, with no Python in between.
+
+    Args:
+        x: Inputs, (B, I), float32, contiguous.
+        state: As `initial_state` returns it; updated in place.
+
+    Returns:
+        Output of the last layer, (B, P). The same array every time: copy what is to be kept.
+
+    Raises:
+        InputError: If an array has another shape, dtype or layout. Nothing has been changed then.
+    """
+
     def __init__(
         self,
         weights: Mapping[str, Any],
@@ -85,9 +98,8 @@ class Stepper:
         if not layers or any(name.endswith("_reverse") for name in weights):
             raise InputError("Stepper needs the weights of layers that run forward in time only.")
         for k in range(layers):
-            self._add_layer(weights, f"_l{k}", kind, settings, zoneout)
-        self._step = self._core.step
-        self._output: Floats | None = None
+            self._add_layer(weights, f"_l{k}", kind, settings, zoneout, last=k == layers - 1)
+        self.step = self._core.step
 
     @staticmethod
     def of(layer: nn.Module, batch: int = 1) -> Stepper:
@@ -116,31 +128,14 @@ class Stepper:
         """Return zeros: for each layer h and, for an LSTM, c, each (B, width)."""
         return tuple(np.zeros((self.batch, width), np.float32) for width in self._widths)
 
-    def step(self, x: Floats, state: tuple[Floats, ...]) -> Floats:
-        """Run one step.
-
-        Args:
-            x: Inputs, (B, I), float32, contiguous.
-            state: As `initial_state` returns it; updated in place.
-
-        Returns:
-            Output of the last layer, (B, P). The same array every time: copy what is to be kept.
-
-        Raises:
-            InputError: If an array has another shape, dtype or layout.
-        """
-        try:
-            address = self._step(x, *state)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InputError(_what_is_wrong(error)) from None
-        if self._output is None:
-            shape = (self.batch, self._output_size)
-            memory = (ctypes.c_float * (shape[0] * shape[1])).from_address(address)
-            self._output = np.frombuffer(memory, np.float32).reshape(shape)
-        return self._output
-
     def _add_layer(
-        self, weights: Mapping[str, Any], suffix: str, kind: str, options: dict, zoneout: tuple
+        self,
+        weights: Mapping[str, Any],
+        suffix: str,
+        kind: str,
+        options: dict,
+        zoneout: tuple,
+        last: bool,
     ) -> None:
         mine = {  # copies, since the layer may change
             name.removesuffix(suffix): np.array(value, np.float32, order="C")
@@ -160,8 +155,8 @@ class Stepper:
         for name, value in mine.items():
             setattr(problem, name, value.ctypes.data)
         self._kept += mine.values()
-        self._core.add_layer(problem)
-        self._output_size = problem.P
+        output = np.zeros((self.batch, problem.P), np.float32) if last else None
+        self._core.add_layer(problem, output)
         fed = (problem.gates - 1) * problem.H if "weight_gg" in mine else 0
         widths = (problem.P, problem.H if kind == "lstm" else 0, fed)
         self._widths += [width for width in widths if width]
@@ -204,10 +199,3 @@ def _gates(kind: str, options: dict) -> int:
     has_input = options["input_gate"] and not options["coupled_gates"]
     return 1 + has_input + options["forget_gate"] + options["output_gate"]
 
-
-def _what_is_wrong(error: Exception) -> str:
-    if isinstance(error, ValueError):
-        return str(error)
-    return (
-        "x and the states must be contiguous numpy arrays of float32, as initial_state() returns."
-    )

@@ -1,5 +1,5 @@
 // Python's view: pointers as integers in, pointers out; no torch here, so that one build serves
-// every version of it. Nothing is checked here but the stepper's arrays: native.py and stepper.py do.
+// every version of it. Nothing is checked here: native.py does.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings.h"
 #include "plan.h"
 #include "team_size.h"
 #include "workspace.h"
@@ -21,9 +22,10 @@ namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace longspan {
-namespace {
 
 const KernelSet* chosen = available_kernels()[0];
+
+namespace {
 
 template <class T>
 T* pointer(std::uintptr_t address) {
@@ -86,79 +88,6 @@ void backward(const Problem& p, std::uintptr_t saved) {
   const Workspace scratch(chosen->scratch_bytes(p, plan, true));
   chosen->backward(p, plan, reinterpret_cast<float*>(memory + kHeader), scratch.data());
 }
-
-using Array = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-// A stack of layers that runs one step at a time, in place: no allocation, no threads.
-class StepperCore {
- public:
-  explicit StepperCore(index batch) : batch_(batch) {}
-  StepperCore(const StepperCore&) = delete;
-  StepperCore& operator=(const StepperCore&) = delete;
-
-  // The problem's weights are packed now, but small parameters are read at every step.
-  void add_layer(const Problem& given) {
-    layers_.push_back(std::make_unique<Layer>(given, batch_));
-  }
-
-  // Reads x, (B, I); updates states, each (B, ·), layer by layer; returns the address of h.
-  std::uintptr_t step(const Array& x, const nb::args& states) {
-    std::size_t k = 0;
-    const float* input = checked(x, layers_.front()->problem.I, "x");
-    for (auto& layer : layers_) {
-      Problem& p = layer->problem;
-      p.x = {const_cast<float*>(input), 0, p.I};
-      p.h0 = p.h_n = state(states, k++, p.P);
-      if (p.cell.kind == Kind::lstm) p.c0 = p.c_n = state(states, k++, p.H);
-      if (p.weight_gg) p.gates0 = p.gates_n = state(states, k++, layer->fed);
-      chosen->run_prepared(p, layer->owner.plan(), layer->scratch.data());
-      input = layer->output.data();
-    }
-    if (k != states.size()) throw nb::value_error("There are more states than the layers have.");
-    return reinterpret_cast<std::uintptr_t>(input);
-  }
-
- private:
-  struct Layer {
-    Problem problem;
-    PlanOwner owner;
-    Workspace scratch;
-    std::vector<float> output;
-    index fed;
-
-    Layer(const Problem& given, index batch)
-        : problem(one_step(given, batch)), owner(problem, 1),
-          scratch(chosen->scratch_bytes(problem, owner.plan(), false)),
-          output(static_cast<std::size_t>(batch * given.P)),
-          fed((given.gates - 1) * given.H) {
-      problem.output = {output.data(), 0, problem.P};
-      chosen->prepare(problem, owner.plan(), scratch.data());
-    }
-    static Problem one_step(Problem p, index batch) {
-      p.T = 1;
-      p.B = batch;
-      p.threads = 1;
-      return p;
-    }
-  };
-
-  float* checked(const Array& array, index width, const char* name) const {
-    if (static_cast<index>(array.shape(0)) == batch_ && static_cast<index>(array.shape(1)) == width)
-      return array.data();
-    const std::string text = std::string(name) + " must have shape (" + std::to_string(batch_) +
-                             ", " + std::to_string(width) + "), got (" +
-                             std::to_string(array.shape(0)) + ", " +
-                             std::to_string(array.shape(1)) + ").";
-    throw nb::value_error(text.c_str());
-  }
-  float* state(const nb::args& states, std::size_t k, index width) const {
-    if (k >= states.size()) throw nb::value_error("There are fewer states than the layers have.");
-    return checked(nb::cast<Array>(states[k], false), width, "A state");
-  }
-
-  index batch_;
-  std::vector<std::unique_ptr<Layer>> layers_;
-};
 
 // A torch tensor, (a, b, c), in pooled memory, which goes back to the pool with the tensor.
 nb::ndarray<nb::pytorch, float, nb::ndim<3>> pooled(std::size_t a, std::size_t b, std::size_t c) {
@@ -223,10 +152,7 @@ NB_MODULE(_native, m) {
   nb::class_<Workspace>(m, "Workspace").def_prop_ro("address", [](const Workspace& w) {
     return reinterpret_cast<std::uintptr_t>(w.data());
   });
-  nb::class_<StepperCore>(m, "StepperCore")
-      .def(nb::init<index>())
-      .def("add_layer", &StepperCore::add_layer)
-      .def("step", &StepperCore::step, "x"_a.noconvert(), "states"_a);
+  add_stepper(m);
   m.def("forward", &forward, nb::call_guard<nb::gil_scoped_release>(),
         "Run forward; returns what backward needs, or None unless training.");
   m.def("forward_into", &forward_into, nb::call_guard<nb::gil_scoped_release>(),

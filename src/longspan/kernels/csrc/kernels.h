@@ -2,10 +2,24 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 
 #include "problem.h"
 
 namespace longspan {
+
+// Input and states of a step, (B, ·); the states are updated in place.
+struct StepAddresses {
+  const float* x;
+  float *h, *c, *gates;
+};
+
+// A layer that runs one step at a time: everything but these addresses is laid out.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+  virtual void run(const StepAddresses& at) = 0;
+};
 
 class KernelSet {
  public:
@@ -14,9 +28,9 @@ class KernelSet {
   virtual std::size_t saved_bytes(const Problem&, index rows) const = 0;
   virtual std::size_t scratch_bytes(const Problem&, const Plan&, bool backward) const = 0;
   virtual void forward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
-  // For inference step by step: pack the weights once, and then only run.
-  virtual void prepare(const Problem&, const Plan&, char* scratch) const = 0;
-  virtual void run_prepared(const Problem&, const Plan&, char* scratch) const = 0;
+  // For inference step by step (T = 1, one thread): pack the weights once, and then only run. The
+  // arguments must outlive the result.
+  virtual std::unique_ptr<Prepared> prepare(const Problem&, const Plan&, char* scratch) const = 0;
   // Overwrites what was saved, unless the gate recurrence needs it.
   virtual void backward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
   // 0: sigmoid, 1: tanh; for tests of their accuracy.

@@ -164,7 +164,8 @@ struct Pass {
     parallel(threads(), [&](int thread) { jobs.run(thread, threads()); });
   }
 
-  Worker worker(int thread) const {
+  Worker worker(int thread) const { return worker(thread, weights); }
+  Worker worker(int thread, const Weights& weights) const {
     const int g = thread / plan.split, member = thread % plan.split;
     const WorkerMemory& own = workers[thread];
     // Multiples of a panel, so that own units and own outputs are the same without projection.

@@ -23,6 +23,7 @@ inline void mask_hidden(Worker& w, index s, index n) {
 
 // Gates of step s, rows 0 … n: add (normalised) U h to their planes.
 inline void add_recurrent(Worker& w, index s, index n) {
+  if (!w.weights.hh.vectors) return;  // it is in the gates already: see step.h
   if (has_seen(w.p)) mask_hidden(w, s, n);
   const bool normal = w.p.norm_hh != nullptr;
   for (index j = 0; j < n; ++j) {

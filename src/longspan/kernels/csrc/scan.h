@@ -10,6 +10,7 @@
 #include "cells/rnn.h"
 #include "forward.h"
 #include "kernels.h"
+#include "step.h"
 
 namespace longspan::LONGSPAN_ISA {
 
@@ -54,14 +55,14 @@ struct Kernels final : KernelSet {
     run(pass);
   }
 
-  void prepare(const Problem& p, const Plan& plan, char* scratch) const override {
-    Arena arena{scratch};
-    prepare_forward(Pass(p, plan, arena, nullptr, false));
-  }
-
-  void run_prepared(const Problem& p, const Plan& plan, char* scratch) const override {
-    Arena arena{scratch};
-    run(Pass(p, plan, arena, nullptr, false));
+  std::unique_ptr<Prepared> prepare(const Problem& p, const Plan& plan,
+                                    char* scratch) const override {
+    std::unique_ptr<Prepared> step;
+    with_cell(p, [&](auto* cell) {
+      using Cell = std::remove_pointer_t<decltype(cell)>;
+      step = std::make_unique<PreparedStep<Cell>>(p, plan, scratch);
+    });
+    return step;
   }
 
   void backward(const Problem& p, const Plan& plan, float* saved, char* scratch) const override {
