@@ -213,7 +213,7 @@ void check_slope(Case& c, const KernelSet& kernels, Random& random, int seed) {
   expect(std::fabs(found - expected) <= allowed, "slope", seed, found, expected);
 }
 
-void check_builds(Case& c, int seed) {
+void check_builds(Case& c, int seed, float allowed) {
   std::vector<Floats> first;
   const KernelSet* const* builds = available_kernels();
   int last = 0;
@@ -229,7 +229,7 @@ void check_builds(Case& c, int seed) {
       for (float v : first[i]) most = std::fmax(most, std::fabs(v));
       for (std::size_t n = 0; n < found[i].size(); ++n)
         error = std::fmax(error, std::fabs(found[i][n] - first[i][n]));
-      expect(error <= 2e-3f * most, builds[k]->name(), seed, error, most);
+      expect(error <= allowed * most, builds[k]->name(), seed, error, most);
     }
   }
 }
@@ -248,7 +248,11 @@ int main(int argc, char** argv) {
     // A kink has no slope, and layer normalisation of few values bends too much for differences.
     const bool smooth = !(c.p.cell.kind == Kind::rnn && c.p.cell.relu) && !c.p.norm_ih;
     if (smooth) check_slope(c, *available_kernels()[0], random, seed);
-    check_builds(c, seed);
+    check_builds(c, seed, 2e-3f);
+    // A sum's last bit may decide to which of two bfloat16 numbers a state is rounded, and with
+    // layer normalisation of few values, or at a kink, what becomes of it.
+    c.p.bfloat16 = true;
+    check_builds(c, seed, smooth ? 5e-2f : 1.0f);
   }
   std::printf("%d passed, %d failed\n", count - failures, failures);
   return failures ? 1 : 0;

@@ -117,7 +117,8 @@ def test_the_document_says_what_is_so():
         "Found by running each (`tests/kernels/test_support_table.py`). ✓: by the kernels, equal "
         "to the reference. –: by the reference in Python, right but slow.",
         "",
-        "Double backward is computed by the reference. bfloat16 tensors are computed in float32.",
+        "Double backward is computed by the reference. bfloat16: what products multiply is rounded "
+        "to bfloat16; their sums, gates and states are float32.",
     ]
     for name, (kind, cases) in CELLS.items():
         lines += ["", f"## {name}", "", "| | " + " | ".join(COLUMNS) + " |"]

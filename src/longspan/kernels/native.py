@@ -128,6 +128,7 @@ def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
     problem = _cell_and_widths(program, given)
     problem.T, problem.B, problem.I = given["x"].shape
     problem.reverse, problem.x_is_gates = program.reverse, program.x_is_gates
+    problem.bfloat16 = program.bfloat16
     problem.zoneout_c, problem.zoneout_h = program.zoneout_c, program.zoneout_h
     problem.threads = torch.get_num_threads()
     for name, tensor in given.items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from longspan.cells import CELLS, Cell, LayerNorm, Layout, Noise, ScanResult, scan, scan_gates
@@ -38,6 +39,7 @@ class Program:
         zoneout_c: Share of the cell state that is kept, where it is a number.
         zoneout_h: The same for h.
         x_is_gates: Whether x holds the input's pre-activations already.
+        bfloat16: Whether what products multiply is rounded to bfloat16.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Program:
     zoneout_c: float = 0.0
     zoneout_h: float = 0.0
     x_is_gates: bool = False
+    bfloat16: bool = False
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -81,7 +84,7 @@ class Program:
         return Program(cell=CELLS[fields["kind"]](**options), names=names, **fields)
 
 
-_FIELDS = ("reverse", "record", "zoneout_c", "zoneout_h", "x_is_gates")
+_FIELDS = ("reverse", "record", "zoneout_c", "zoneout_h", "x_is_gates", "bfloat16")
 
 
 _KINDS = {cell: kind for kind, cell in CELLS.items()}
@@ -114,9 +117,11 @@ def program_of(call: Call) -> tuple[Program, list[Tensor]]:
         tensors["lengths"] = layout.lengths
     if layout.reset is not None:
         tensors["reset"] = layout.reset
+    half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     program = Program(
         kind, call.cell, tuple(tensors), layout.reverse, call.record_gates, **numbers,
         x_is_gates=x_is_gates,
+        bfloat16=half or any(t.dtype == torch.bfloat16 for t in tensors.values()),
     )  # fmt: skip
     return program, list(tensors.values())
 

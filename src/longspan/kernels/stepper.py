@@ -198,4 +198,3 @@ def _gates(kind: str, options: dict) -> int:
         return {"gru": 3, "rnn": 1}[kind]
     has_input = options["input_gate"] and not options["coupled_gates"]
     return 1 + has_input + options["forget_gate"] + options["output_gate"]
-

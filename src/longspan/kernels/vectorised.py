@@ -20,8 +20,9 @@ from longspan.kernels.program import kind_of, program_of, unflatten
 class Native:
     """Runs every cell and option on the CPU, by compiled code.
 
-    The kernels compute in float32. bfloat16 tensors are widened on the way in and rounded on the
-    way out, so that sums and states over time lose nothing.
+    With bfloat16 tensors, or under autocast to bfloat16, what products multiply (weights, inputs,
+    h, and the gates' gradients) is rounded to bfloat16. Sums, gates, and the states over time are
+    float32, as is everything else.
     """
 
     def why_not(self, call: Call) -> str | None:

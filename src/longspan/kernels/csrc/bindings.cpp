@@ -103,7 +103,7 @@ void add_problem(nb::module_& m) {
   type.def(nb::init<>());
 #define NUMBER(name) type.def_rw(#name, &Problem::name)
   NUMBER(T); NUMBER(B); NUMBER(I); NUMBER(H); NUMBER(P); NUMBER(gates); NUMBER(reverse);
-  NUMBER(training); NUMBER(x_is_gates); NUMBER(threads); NUMBER(zoneout_c);
+  NUMBER(training); NUMBER(x_is_gates); NUMBER(bfloat16); NUMBER(threads); NUMBER(zoneout_c);
   NUMBER(zoneout_h);
 #undef NUMBER
 #define POINTER(name) add_pointer<&Problem::name>(type, #name)

@@ -51,6 +51,7 @@ void for_row_blocks(const Pass& pass, int thread, int part, int parts, const Fil
     Worker w = pass.worker(g * pass.plan.split);
     w.a = pass.workers[thread].a;
     w.c = pass.workers[thread].c;
+    w.words = pass.workers[thread].words;
     const index total = w.group.first[w.group.steps];
     const index begin = total * part / parts, end = total * (part + 1) / parts;
     index k = 0, packed = 0;
@@ -94,20 +95,20 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         const Right right[2] = {{w.a, inputs, sums.ih}, {w.a + kRowBlock, p.P, sums.hh}};
         if (together) {
           gradient_product(rows, block(left_x, first), left_x.stride, x.begin, x.end, right, 2,
-                           x.width, sums.x_bias);
+                           x.width, sums.x_bias, w.words);
           return;
         }
         gradient_product(rows, block(left_x, first), left_x.stride, x.begin, x.end, right, 1,
-                         x.width, normal ? nullptr : sums.x_bias);
+                         x.width, normal ? nullptr : sums.x_bias, w.words);
         const index shift = p.norm_hh ? 0 : planes.h_first * pass.Hp;
         gradient_product(rows, block(left_h, first) + shift, left_h.stride, h.begin, h.end,
-                         right + 1, 1, h.width, normal ? nullptr : sums.h_bias);
+                         right + 1, 1, h.width, normal ? nullptr : sums.h_bias, w.words);
         if (!normal) return;
         const Rows& d = w.m.gradients;
         gradient_product(rows, block(d, first), d.stride, x.begin, x.end, nullptr, 0, x.width,
-                         sums.x_bias);
+                         sums.x_bias, w.words);
         gradient_product(rows, block(d, first) + planes.h_first * pass.Hp, d.stride, h.begin, h.end,
-                         nullptr, 0, h.width, sums.h_bias);
+                         nullptr, 0, h.width, sums.h_bias, w.words);
       });
   if (resets_first(p))
     for_row_blocks(
@@ -118,7 +119,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, p.H, sums.n};
           gradient_product(rows, block(w.m.gradients, first), w.m.gradients.stride, units.begin,
-                           units.end, &right, 1, units.width, nullptr);
+                           units.end, &right, 1, units.width, nullptr, w.words);
         });
   if (p.weight_hr)
     for_row_blocks(
@@ -127,7 +128,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, p.P, sums.hr};
           gradient_product(rows, block(w.m.saved.projected, first), w.m.saved.projected.stride,
-                           units.begin, units.end, &right, 1, units.width, nullptr);
+                           units.begin, units.end, &right, 1, units.width, nullptr, w.words);
         });
   if (p.weight_gg)
     for_row_blocks(
@@ -136,7 +137,7 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         [&](Worker& w, index first, index rows) {
           const Right right{w.a, sums.fed_width, sums.gg};
           gradient_product(rows, block(w.m.gradients, first) + pass.Hp, w.m.gradients.stride,
-                           fed.begin, fed.end, &right, 1, fed.width, nullptr);
+                           fed.begin, fed.end, &right, 1, fed.width, nullptr, w.words);
         });
 
   const Axes& axes = pass.axes;
@@ -172,7 +173,7 @@ inline void input_gradients(const Pass& pass, int thread, int threads) {
       [&](Worker& w, index, index rows) {
         if (!p.x_is_gates)
           return product(rows, w.a, pass.weights.ih, 0, panels(pass.weights.ih),
-                         {w.c, p.I, Start::zero, nullptr}, false);
+                         {w.c, p.I, Start::zero, nullptr}, false, w.words);
         for (index k = 0; k < rows; ++k)
           for (int plane = 0; plane < pass.planes.x_count; ++plane)
             copy_unpadded(w.c[k] + pass.planes.x_order[plane] * p.H, w.a[k] + plane * pass.Hp, 1,

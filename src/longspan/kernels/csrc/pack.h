@@ -55,24 +55,44 @@ LONGSPAN_INLINE index vectors_of(const Axis& columns) {
 }
 // All gates of a block, or four vectors where they divide; 3 for GRU, whose gates are three.
 LONGSPAN_INLINE int per_panel_of(const Axis& columns) { return columns.segments == 3 ? 3 : kPanel; }
-LONGSPAN_INLINE index packed_size(const Axis& columns, const Axis& sums) {
-  return vectors_of(columns) * W * sums.segments * sums.padded;
+// Floats, or words of pairs, along the sum.
+LONGSPAN_INLINE index words_of(const Axis& sums, bool pairs) {
+  const index count = sums.segments * sums.padded;
+  return pairs ? (count + 1) / 2 : count;
+}
+LONGSPAN_INLINE index packed_size(const Axis& columns, const Axis& sums, bool pairs) {
+  return vectors_of(columns) * W * words_of(sums, pairs);
+}
+
+// Value k along the sum of W columns; of pairs, the first comes before the second.
+template <bool kPairs>
+LONGSPAN_INLINE void put(float* panel, index k, int vectors, int v, vec values) {
+  if constexpr (kPairs) {
+    float* words = panel + (k / 2 * vectors + v) * W;
+    const uvec bits = __builtin_convertvector(rounded(values), uvec);
+    store(words, of_bits(k % 2 ? bits_of(load(words)) | bits << 16 : bits));
+  } else {
+    store(panel + (k * vectors + v) * W, values);
+  }
 }
 
 // One panel from a weight whose columns are contiguous; `stride` between sums.
-inline void pack_panel_straight(float* out, const float* weight, index stride, const Axis& columns,
+template <bool kPairs>
+void pack_panel_straight(float* out, const float* weight, index stride, const Axis& columns,
                                 const Axis& sums, index first, int vectors) {
   for (int s = 0; s < sums.segments; ++s)
     for (index u = 0; u < sums.padded; ++u)
-      for (int v = 0; v < vectors; ++v, out += W) {
+      for (int v = 0; v < vectors; ++v) {
         const Column column = column_of(columns, first + v);
         const float* row = weight + (sums.order[s] * sums.size + u) * stride;
-        store(out, u < sums.size ? load_first(row + column.source, column.valid) : vec{});
+        put<kPairs>(out, s * sums.padded + u, vectors, v,
+                    u < sums.size ? load_first(row + column.source, column.valid) : vec{});
       }
 }
 
 // One panel from a weight whose sums are contiguous; `stride` between columns.
-inline void pack_panel_turned(float* out, const float* weight, index stride, const Axis& columns,
+template <bool kPairs>
+void pack_panel_turned(float* out, const float* weight, index stride, const Axis& columns,
                               const Axis& sums, index first, int vectors) {
   for (int v = 0; v < vectors; ++v) {
     const Column column = column_of(columns, first + v);
@@ -87,9 +107,9 @@ inline void pack_panel_turned(float* out, const float* weight, index stride, con
                            : vec{};
         }
         transpose(rows);
-        float* place = out + (s * sums.padded + u) * vectors * W + v * W;
         const index count = smaller(W, sums.padded - u);
-        for (index k = 0; k < count; ++k) store(place + k * vectors * W, rows[k]);
+        for (index k = 0; k < count; ++k)
+          put<kPairs>(out, s * sums.padded + u + k, vectors, v, rows[k]);
       }
   }
 }
@@ -97,14 +117,15 @@ inline void pack_panel_turned(float* out, const float* weight, index stride, con
 // Pack the share `part` of `parts` of a weight. `turned` says that the weight's rows are the packed
 // matrix's columns (as in W h) and not its sums (as in gradients · W).
 inline void pack(float* out, const float* weight, index stride, bool turned, const Axis& columns,
-                 const Axis& sums, int part, int parts) {
+                 const Axis& sums, bool pairs, int part, int parts) {
   const index vectors = vectors_of(columns), per_panel = per_panel_of(columns);
   const index count = (vectors + per_panel - 1) / per_panel;
-  const index k = sums.segments * sums.padded;
+  const index k = words_of(sums, pairs);
   for (index panel = count * part / parts; panel < count * (part + 1) / parts; ++panel) {
     const index first = panel * per_panel;
     const int width = static_cast<int>(smaller(per_panel, vectors - first));
-    auto pack_panel = turned ? pack_panel_turned : pack_panel_straight;
+    const auto pack_panel = turned ? pairs ? pack_panel_turned<true> : pack_panel_turned<false>
+                            : pairs ? pack_panel_straight<true> : pack_panel_straight<false>;
     pack_panel(out + first * W * k, weight, stride, columns, sums, first, width);
   }
 }

@@ -11,13 +11,15 @@ struct PackJob {
   index stride;
   bool turned;
   Axis columns, sums;
+  bool pairs;
 };
 
 constexpr int kIdentity[kMaxGates] = {0, 1, 2, 3};
 constexpr int kCandidate[1] = {2};  // the GRU's n among r, z, n
 
 struct PackJobs {
-  PackJob job[5];
+  bool pairs;
+  PackJob job[5]{};
   int count = 0;
 
   // Reserve memory for a packed weight, if there is such a weight.
@@ -25,18 +27,19 @@ struct PackJobs {
            const Axis& columns, const Axis& sums) {
     if (!weight) return;
     const index vectors = vectors_of(columns);
-    float* data = arena.take<float>(packed_size(columns, sums));
+    float* data = arena.take<float>(packed_size(columns, sums, pairs));
     index* offset = arena.take<index>(vectors);
     if (offset)
       for (index q = 0; q < vectors; ++q)
         offset[q] = q % columns.segments * columns.padded + q / columns.segments * W;
-    target = {data, sums.segments * sums.padded, vectors, per_panel_of(columns), offset};
-    job[count++] = {data, weight, stride, turned, columns, sums};
+    target = {data, words_of(sums, pairs), sums.segments * sums.padded, vectors,
+              per_panel_of(columns), offset};
+    job[count++] = {data, weight, stride, turned, columns, sums, pairs};
   }
   void run(int thread, int threads) const {
     for (int k = 0; k < count; ++k)
       pack(job[k].data, job[k].weight, job[k].stride, job[k].turned, job[k].columns, job[k].sums,
-           thread, threads);
+           job[k].pairs, thread, threads);
   }
 };
 
@@ -107,6 +110,7 @@ struct WorkerMemory {
   const float** a;
   float** c;
   float *peephole_sums, *gain_ih_sums, *gain_hh_sums, *norm_c_sums;
+  WordRows words;
 };
 
 // Everything that one pass needs besides what forward keeps.
@@ -128,7 +132,7 @@ struct Pass {
   Pass(const Problem& problem, const Plan& plan_, Arena& arena, float* saved, bool backward)
       : p(problem), plan(plan_), planes(planes_of(problem)), axes(problem, planes),
         Hp(round_up(problem.H, W)), Pp(round_up(problem.P, W)),
-        widest(planes.count * Hp > Pp ? planes.count * Hp : Pp) {
+        widest(planes.count * Hp > Pp ? planes.count * Hp : Pp), jobs{problem.bfloat16} {
     if (backward) backward_weights(arena, p, axes, weights, jobs);
     else forward_weights(arena, p, axes, weights, jobs);
     bias = arena.take<float>(planes.count * Hp);
@@ -175,7 +179,7 @@ struct Pass {
     return {p, planes, plan.group[g], weights, groups[g], plan.split, member, Hp, Pp,
             share(Hp, member), share(Hp, member + 1), share(Pp, member), share(Pp, member + 1),
             own.a, own.c, own.peephole_sums, own.gain_ih_sums, own.gain_hh_sums, own.norm_c_sums,
-            zeros};
+            zeros, own.words};
   }
 
  private:
@@ -231,7 +235,17 @@ struct Pass {
     if (backward && p.norm_ih) own.gain_ih_sums = sums(planes.x_count * Hp);
     if (backward && p.norm_hh) own.gain_hh_sums = sums(planes.h_count * Hp);
     if (backward && p.norm_c) own.norm_c_sums = sums(2 * Hp);
+    if (p.bfloat16) own.words = reserve_words(arena, pointers);
     if (workers) workers[k] = own;
+  }
+
+  // For the rows of any product, or the pairs of rows of a gradient's.
+  WordRows reserve_words(Arena& arena, index rows) const {
+    const index values = widest > p.I ? widest : p.I;
+    const index product = rows * round_up((values + 1) / 2, W);
+    const index gradient = kRowBlock / 2 * (round_up(p.I, W) + round_up(widest, W));
+    float* data = arena.take<float>((product > gradient ? product : gradient) + 2 * W);
+    return {data, arena.take<const float*>(rows > kRowBlock ? rows : kRowBlock)};
   }
 };
 

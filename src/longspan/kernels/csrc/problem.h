@@ -38,6 +38,7 @@ struct Problem {
   bool reverse;
   bool training;      // keep what backward needs
   bool x_is_gates;    // x holds W_ih x + b_ih already, (T, B, G·H)
+  bool bfloat16;      // round what products multiply to bfloat16; all else stays float32
   int threads;
 
   View x;

@@ -6,7 +6,7 @@
 // registers for the whole sum over k.
 #pragma once
 
-#include "vector.h"
+#include "bfloat16.h"
 
 namespace longspan::LONGSPAN_ISA {
 
@@ -26,6 +26,7 @@ constexpr int tile_rows(int vectors) {
 struct Packed {
   const float* data;
   index k;
+  index count;  // values of a row that it is multiplied with: k, or up to 2 k of pairs
   index vectors;
   int per_panel;
   const index* offset;
@@ -53,7 +54,7 @@ LONGSPAN_INLINE void for_tile(const F& f) {
   }
 }
 
-template <int R, int N>
+template <int R, int N, bool kPairs>
 void tile(const float* const* a, const Packed& b, const float* panel, index first_vector,
           const Result& c, float* const* c_rows) {
   vec sums[R][N];
@@ -82,7 +83,7 @@ void tile(const float* const* a, const Packed& b, const float* panel, index firs
     for (int r = 0; r < R; ++r) {
       const float value = rows[r][k];
 #pragma GCC unroll 4
-      for (int v = 0; v < N; ++v) sums[r][v] += value * columns[v];
+      for (int v = 0; v < N; ++v) add_product<kPairs>(sums[r][v], value, columns[v]);
     }
   }
   if (whole)
@@ -93,16 +94,16 @@ void tile(const float* const* a, const Packed& b, const float* panel, index firs
     });
 }
 
-template <int N, int R = tile_rows(N)>
+template <int N, bool kPairs, int R = tile_rows(N)>
 LONGSPAN_INLINE void tile_of(index rows, const float* const* a, const Packed& b, const float* panel,
                              index first_vector, const Result& c, float* const* c_rows) {
   if constexpr (R >= 1) {
-    if (rows == R) return tile<R, N>(a, b, panel, first_vector, c, c_rows);
-    tile_of<N, R - 1>(rows, a, b, panel, first_vector, c, c_rows);
+    if (rows == R) return tile<R, N, kPairs>(a, b, panel, first_vector, c, c_rows);
+    tile_of<N, kPairs, R - 1>(rows, a, b, panel, first_vector, c, c_rows);
   }
 }
 
-template <int N>
+template <int N, bool kPairs>
 void panel_product(index n, const float* const* a, const Packed& b, index panel, const Result& c) {
   const float* data = b.data + panel * b.per_panel * W * b.k;
   const index first = panel * b.per_panel;
@@ -110,24 +111,36 @@ void panel_product(index n, const float* const* a, const Packed& b, index panel,
   const index tiles = (n + tile_rows(N) - 1) / tile_rows(N);
   for (index i = 0, row = 0; i < tiles; ++i) {
     const index rows = (n - row + tiles - i - 1) / (tiles - i);
-    tile_of<N>(rows, a + row, b, data, first, c, c.rows + row);
+    tile_of<N, kPairs>(rows, a + row, b, data, first, c, c.rows + row);
     row += rows;
   }
 }
 
-// rows of `a` (each of b.k values) times the panels [begin, end) of b, for n rows; the last panel
-// first, if `backwards`.
-inline void product(index n, const float* const* a, const Packed& b, index begin, index end,
+// Rows of `a` times the panels [begin, end) of b, for n rows; the last panel first, if `backwards`.
+template <bool kPairs>
+void product_of(index n, const float* const* a, const Packed& b, index begin, index end,
                     const Result& c, bool backwards) {
   for (index at = begin; at < end; ++at) {
     const index panel = backwards ? begin + end - 1 - at : at;
     switch (smaller(b.per_panel, b.vectors - panel * b.per_panel)) {
-      case 1: panel_product<1>(n, a, b, panel, c); break;
-      case 2: panel_product<2>(n, a, b, panel, c); break;
-      case 3: panel_product<3>(n, a, b, panel, c); break;
-      default: panel_product<4>(n, a, b, panel, c); break;
+      case 1: panel_product<1, kPairs>(n, a, b, panel, c); break;
+      case 2: panel_product<2, kPairs>(n, a, b, panel, c); break;
+      case 3: panel_product<3, kPairs>(n, a, b, panel, c); break;
+      default: panel_product<4, kPairs>(n, a, b, panel, c); break;
     }
   }
+}
+
+// … where the rows are float32: for a matrix of pairs, they are rounded to pairs first, in memory
+// that must hold n rows (bfloat16.h).
+inline void product(index n, const float* const* a, const Packed& b, index begin, index end,
+                    const Result& c, bool backwards, const WordRows& words) {
+  if (!words.data) return product_of<false>(n, a, b, begin, end, c, backwards);
+  for (index row = 0; row < n; ++row) {
+    words.rows[row] = words.data + row * round_up(b.k, W);
+    round_row(a[row], b.count, words.data + row * round_up(b.k, W));
+  }
+  product_of<true>(n, words.rows, b, begin, end, c, backwards);
 }
 
 // A weight's gradient: sums over rows k of right[k][n] · left[k][m], added to sums[n][m]. Columns of
@@ -135,7 +148,7 @@ inline void product(index n, const float* const* a, const Packed& b, index begin
 // of them is copied together first.
 constexpr index kRowBlock = 128;
 
-template <int R, int N>
+template <int R, int N, bool kPairs>
 void gradient_tile(index rows, const float* panel, const float* const* right, index n, float* sums,
                    index width) {
   vec total[R][N];
@@ -149,19 +162,19 @@ void gradient_tile(index rows, const float* panel, const float* const* right, in
     for (int r = 0; r < R; ++r) {
       const float value = values[r];
 #pragma GCC unroll 4
-      for (int v = 0; v < N; ++v) total[r][v] += value * columns[v];
+      for (int v = 0; v < N; ++v) add_product<kPairs>(total[r][v], value, columns[v]);
     }
   }
   for_tile<R, N>([&](int r, int v) { store(sums + r * width + v * W, total[r][v]); });
 }
 
-template <int N, int R = tile_rows(N)>
+template <int N, bool kPairs, int R = tile_rows(N)>
 LONGSPAN_INLINE void gradient_tile_of(index height, index rows, const float* panel,
                                       const float* const* right, index n, float* sums,
                                       index width) {
   if constexpr (R >= 1) {
-    if (height == R) return gradient_tile<R, N>(rows, panel, right, n, sums, width);
-    gradient_tile_of<N, R - 1>(height, rows, panel, right, n, sums, width);
+    if (height == R) return gradient_tile<R, N, kPairs>(rows, panel, right, n, sums, width);
+    gradient_tile_of<N, kPairs, R - 1>(height, rows, panel, right, n, sums, width);
   }
 }
 
@@ -172,25 +185,40 @@ struct Right {
   float* sums;
 };
 
-template <int N>
+// The panel of left rows: as they are, or each two as one row of pairs.
+template <int N, bool kPairs>
+LONGSPAN_INLINE void copy_panel(index rows, const float* left, index stride, float* panel,
+                                vec (&total)[N]) {
+  for (index k = 0; k < rows; k += kPairs ? 2 : 1)
+    for (int v = 0; v < N; ++v, panel += W) {
+      const vec values = load(left + k * stride + v * W);
+      total[v] += values;
+      if constexpr (kPairs) {
+        const vec next = k + 1 < rows ? load(left + (k + 1) * stride + v * W) : vec{};
+        total[v] += next;
+        store(panel, pair(values, next));
+      } else {
+        store(panel, values);
+      }
+    }
+}
+
+template <int N, bool kPairs>
 void gradient_panel(index rows, const float* left, index stride, index column, const Right* right,
                     int rights, index width, float* column_sums) {
   alignas(64) float panel[kRowBlock * N * W];
   vec total[N];
   for (int v = 0; v < N; ++v) total[v] = column_sums ? load(column_sums + column + v * W) : vec{};
-  for (index k = 0; k < rows; ++k)
-    for (int v = 0; v < N; ++v) {
-      const vec values = load(left + k * stride + column + v * W);
-      total[v] += values;
-      store(panel + (k * N + v) * W, values);
-    }
+  copy_panel<N, kPairs>(rows, left + column, stride, panel, total);
+  const index words = kPairs ? (rows + 1) / 2 : rows;
   for (int v = 0; column_sums && v < N; ++v) store(column_sums + column + v * W, total[v]);
   for (int which = 0; which < rights; ++which) {
     const index n = right[which].n, tiles = (n + tile_rows(N) - 1) / tile_rows(N);
     float* sums = right[which].sums + column;
     for (index i = 0, done = 0; i < tiles; ++i) {
       const index height = (n - done + tiles - i - 1) / (tiles - i);
-      gradient_tile_of<N>(height, rows, panel, right[which].rows, done, sums + done * width, width);
+      gradient_tile_of<N, kPairs>(height, words, panel, right[which].rows, done,
+                                  sums + done * width, width);
       done += height;
     }
   }
@@ -198,16 +226,39 @@ void gradient_panel(index rows, const float* left, index stride, index column, c
 
 // For the columns [begin, end), multiples of W, of rows `left`, `stride` apart; at most kRowBlock
 // rows. `column_sums`, if not null, gets the sums of the left rows alone.
-inline void gradient_product(index rows, const float* left, index stride, index begin, index end,
+template <bool kPairs>
+void gradient_product_of(index rows, const float* left, index stride, index begin, index end,
                              const Right* right, int rights, index width, float* column_sums) {
   for (index m = begin; m < end; m += kPanel * W) {
     switch (smaller(kPanel, (end - m) / W)) {
-      case 1: gradient_panel<1>(rows, left, stride, m, right, rights, width, column_sums); break;
-      case 2: gradient_panel<2>(rows, left, stride, m, right, rights, width, column_sums); break;
-      case 3: gradient_panel<3>(rows, left, stride, m, right, rights, width, column_sums); break;
-      default: gradient_panel<4>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 1: gradient_panel<1, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 2: gradient_panel<2, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 3: gradient_panel<3, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
+      default: gradient_panel<4, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
     }
   }
+}
+
+// … where both sides are float32; with memory for words, they are rounded to pairs of rows first.
+constexpr int kMostRights = 2;
+inline void gradient_product(index rows, const float* left, index stride, index begin, index end,
+                             const Right* right, int rights, index width, float* column_sums,
+                             const WordRows& words) {
+  if (!words.data)
+    return gradient_product_of<false>(rows, left, stride, begin, end, right, rights, width,
+                                      column_sums);
+  Right rounded[kMostRights];
+  float* data = words.data;
+  const float** pointers = words.rows;
+  for (int which = 0; which < rights; ++which) {
+    rounded[which] = {pointers, right[which].n, right[which].sums};
+    for (index k = 0; k < rows; k += 2, data += round_up(right[which].n, W)) {
+      const float* const* both = right[which].rows + k;
+      pair_rows(both[0], k + 1 < rows ? both[1] : nullptr, right[which].n, data);
+      *pointers++ = data;
+    }
+  }
+  gradient_product_of<true>(rows, left, stride, begin, end, rounded, rights, width, column_sums);
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -19,9 +19,19 @@ endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_sources(longspan_kernels PRIVATE ${CSRC}/isa/avx2.cpp ${CSRC}/isa/avx512.cpp)
   target_compile_definitions(longspan_kernels PUBLIC LONGSPAN_X86)
+  set(AVX512 "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mprefer-vector-width=512")
   set_source_files_properties(${CSRC}/isa/avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
   set_source_files_properties(${CSRC}/isa/avx512.cpp PROPERTIES COMPILE_OPTIONS
-    "-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mfma;-mprefer-vector-width=512")
+    "${AVX512}")
+  # Compilers of before 2020 do not know bfloat16.
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag(-mavx512bf16 LONGSPAN_HAS_BFLOAT16)
+  if(LONGSPAN_HAS_BFLOAT16)
+    target_sources(longspan_kernels PRIVATE ${CSRC}/isa/avx512bf16.cpp)
+    target_compile_definitions(longspan_kernels PUBLIC LONGSPAN_BFLOAT16)
+    set_source_files_properties(${CSRC}/isa/avx512bf16.cpp PROPERTIES COMPILE_OPTIONS
+      "${AVX512};-mavx512bf16")
+  endif()
 endif()
 
 if(LONGSPAN_SANITIZE)

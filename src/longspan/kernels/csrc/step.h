@@ -70,7 +70,7 @@ class PreparedStep final : public Prepared {
       row = std::copy_n(p.h0 + b * p.P, p.P, row);
     }
     product(p.B, w.a, weights_.ih, 0, panels(weights_.ih),
-            {w.c, w.planes.count * w.Hp, Start::bias, w.weights.bias}, w.backwards);
+            {w.c, w.planes.count * w.Hp, Start::bias, w.weights.bias}, w.backwards, w.words);
   }
 
   Problem problem_;

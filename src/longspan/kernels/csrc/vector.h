@@ -20,6 +20,9 @@ constexpr int W = LONGSPAN_WIDTH;
 
 typedef float vec __attribute__((vector_size(W * 4)));
 typedef std::int32_t ivec __attribute__((vector_size(W * 4)));
+typedef std::uint32_t uvec __attribute__((vector_size(W * 4)));
+typedef std::uint16_t halves __attribute__((vector_size(W * 2)));
+typedef halves halves_in_memory __attribute__((aligned(2), may_alias));
 typedef float vec_in_memory __attribute__((vector_size(W * 4), aligned(4), may_alias));
 
 LONGSPAN_INLINE vec load(const float* p) { return *reinterpret_cast<const vec_in_memory*>(p); }

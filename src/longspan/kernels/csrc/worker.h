@@ -43,6 +43,7 @@ struct Worker {
   float* gain_hh_sums;
   float* norm_c_sums;              // gain, then shift
   const float* zeros;
+  WordRows words;                  // scratch: the rows of a product in bfloat16
   index chunk_begin = 0;           // inference: the first packed row whose memory is in use
   int reductions = 0;
   // Every other step goes through the weights backwards: what it reads first is still in the cache.
@@ -115,7 +116,7 @@ struct Worker {
   void product(index n, const Packed& matrix, index width, index begin, index end,
                const Result& result) const {
     longspan::LONGSPAN_ISA::product(n, a, matrix, panel_at(matrix, begin, width),
-                                    panel_at(matrix, end, width), result, backwards);
+                                    panel_at(matrix, end, width), result, backwards, words);
   }
   // … for columns that are hidden units, or outputs.
   void unit_product(index n, const Packed& matrix, const Result& result) const {
