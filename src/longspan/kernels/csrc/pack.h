@@ -66,13 +66,14 @@ LONGSPAN_INLINE index packed_size(const Axis& columns, const Axis& sums) {
 // One panel from a weight whose columns are contiguous; `stride` between sums.
 inline void pack_panel_straight(float* out, const float* weight, index stride, const Axis& columns,
                                 const Axis& sums, index first, int vectors) {
+  Column column[kPanel];
+  for (int v = 0; v < vectors; ++v) column[v] = column_of(columns, first + v);
   for (int s = 0; s < sums.segments; ++s)
-    for (index u = 0; u < sums.padded; ++u)
-      for (int v = 0; v < vectors; ++v, out += W) {
-        const Column column = column_of(columns, first + v);
-        const float* row = weight + (sums.order[s] * sums.size + u) * stride;
-        store(out, u < sums.size ? load_first(row + column.source, column.valid) : vec{});
-      }
+    for (index u = 0; u < sums.padded; ++u) {
+      const float* row = weight + (sums.order[s] * sums.size + u) * stride;
+      for (int v = 0; v < vectors; ++v, out += W)
+        store(out, u < sums.size ? load_first(row + column[v].source, column[v].valid) : vec{});
+    }
 }
 
 // W columns of W sums, of which some may be missing, as W rows of a panel that are `step` apart.
