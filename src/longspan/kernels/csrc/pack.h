@@ -1,6 +1,8 @@
 // Weights from torch's layout to panels (product.h), and gradients back.
 #pragma once
 
+#include <utility>
+
 #include "product.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -13,29 +15,31 @@ struct Axis {
   index size, padded;
 };
 
+// Blocks of D lanes from a and b by turns: every even block of each, or if `odd` every odd one. The
+// lanes are constants in the code, since they would otherwise be made anew at every call.
+template <int D, bool odd, std::size_t... lane>
+LONGSPAN_INLINE vec alternate(vec a, vec b, std::index_sequence<lane...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (lane & D ? W + lane - D : lane) + odd * D...);
+#else
+  return __builtin_shuffle(
+      a, b, ivec{static_cast<std::int32_t>((lane & D ? W + lane - D : lane) + odd * D)...});
+#endif
+}
+
 // Turn W vectors of W floats by 90 degrees: row i, lane j becomes row j, lane i.
+template <int D = 1>
 LONGSPAN_INLINE void transpose(vec (&rows)[W]) {
-#pragma GCC unroll 4
-  for (int d = 1; d < W; d *= 2) {
-    ivec low, high;
-    for (int lane = 0; lane < W; ++lane) {
-      low[lane] = lane & d ? W + lane - d : lane;
-      high[lane] = lane & d ? W + lane : lane + d;
-    }
+  if constexpr (D < W) {
+    constexpr std::make_index_sequence<W> lanes{};
 #pragma GCC unroll 16
     for (int i = 0; i < W; ++i) {
-      if (i & d) continue;
-      const vec a = rows[i], b = rows[i + d];
-#if defined(__clang__)
-      for (int lane = 0; lane < W; ++lane) {
-        rows[i][lane] = low[lane] < W ? a[low[lane]] : b[low[lane] - W];
-        rows[i + d][lane] = high[lane] < W ? a[high[lane]] : b[high[lane] - W];
-      }
-#else
-      rows[i] = __builtin_shuffle(a, b, low);
-      rows[i + d] = __builtin_shuffle(a, b, high);
-#endif
+      if (i & D) continue;
+      const vec a = rows[i], b = rows[i + D];
+      rows[i] = alternate<D, false>(a, b, lanes);
+      rows[i + D] = alternate<D, true>(a, b, lanes);
     }
+    transpose<2 * D>(rows);
   }
 }
 
@@ -80,37 +84,51 @@ LONGSPAN_INLINE void put(float* panel, index k, int vectors, int v, vec values) 
 template <bool kPairs>
 void pack_panel_straight(float* out, const float* weight, index stride, const Axis& columns,
                                 const Axis& sums, index first, int vectors) {
+  Column column[kPanel];
+  for (int v = 0; v < vectors; ++v) column[v] = column_of(columns, first + v);
   for (int s = 0; s < sums.segments; ++s)
-    for (index u = 0; u < sums.padded; ++u)
-      for (int v = 0; v < vectors; ++v) {
-        const Column column = column_of(columns, first + v);
-        const float* row = weight + (sums.order[s] * sums.size + u) * stride;
+    for (index u = 0; u < sums.padded; ++u) {
+      const float* row = weight + (sums.order[s] * sums.size + u) * stride;
+      for (int v = 0; v < vectors; ++v)
         put<kPairs>(out, s * sums.padded + u, vectors, v,
-                    u < sums.size ? load_first(row + column.source, column.valid) : vec{});
-      }
+                    u < sums.size ? load_first(row + column[v].source, column[v].valid) : vec{});
+    }
+}
+
+// W columns of W sums, of which some may be missing, as vector v of `count` rows of a panel, from k
+// on.
+template <bool kPairs>
+LONGSPAN_INLINE void pack_block(float* panel, index k, index count, int vectors, int v,
+                                const float* weight, index stride, index columns, index sums) {
+  vec rows[W];
+  if (columns == W && sums >= W) {
+#pragma GCC unroll 16
+    for (int lane = 0; lane < W; ++lane) rows[lane] = load(weight + lane * stride);
+  } else {
+    for (int lane = 0; lane < W; ++lane)
+      rows[lane] = lane < columns && sums > 0 ? load_first(weight + lane * stride, sums) : vec{};
+  }
+  transpose(rows);
+  if (count == W) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) put<kPairs>(panel, k + i, vectors, v, rows[i]);
+  } else {
+    for (index i = 0; i < count; ++i) put<kPairs>(panel, k + i, vectors, v, rows[i]);
+  }
 }
 
 // One panel from a weight whose sums are contiguous; `stride` between columns.
 template <bool kPairs>
 void pack_panel_turned(float* out, const float* weight, index stride, const Axis& columns,
-                              const Axis& sums, index first, int vectors) {
+                       const Axis& sums, index first, int vectors) {
   for (int v = 0; v < vectors; ++v) {
     const Column column = column_of(columns, first + v);
-    for (int s = 0; s < sums.segments; ++s)
-      for (index u = 0; u < sums.padded; u += W) {
-        vec rows[W];
-        for (int lane = 0; lane < W; ++lane) {
-          const float* row = weight + (column.source + lane) * stride;
-          const index valid = smaller(W, sums.size - u);
-          rows[lane] = lane < column.valid && valid > 0
-                           ? load_first(row + sums.order[s] * sums.size + u, valid)
-                           : vec{};
-        }
-        transpose(rows);
-        const index count = smaller(W, sums.padded - u);
-        for (index k = 0; k < count; ++k)
-          put<kPairs>(out, s * sums.padded + u + k, vectors, v, rows[k]);
-      }
+    for (int s = 0; s < sums.segments; ++s) {
+      const float* from = weight + column.source * stride + sums.order[s] * sums.size;
+      for (index u = 0; u < sums.padded; u += W)
+        pack_block<kPairs>(out, s * sums.padded + u, smaller(W, sums.padded - u), vectors, v,
+                           from + u, stride, column.valid, sums.size - u);
+    }
   }
 }
 
