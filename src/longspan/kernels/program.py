@@ -9,14 +9,27 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from longspan.cells import CELLS, Cell, LayerNorm, Layout, Noise, ScanResult, scan, scan_gates
+from longspan.cells import (
+    CELLS,
+    GRU,
+    LSTM,
+    RNN,
+    Cell,
+    LayerNorm,
+    Layout,
+    Noise,
+    ScanResult,
+    scan,
+    scan_gates,
+)  # fmt: skip
 from longspan.kernels.call import Call
+from longspan.kernels.loader import native
 
 #: Gates as `longspan.cells` records them, in the kernels' order.
 RECORDS = {"lstm": ("i", "f", "g", "o", "c"), "gru": ("r", "z", "n"), "rnn": ("h",)}
@@ -62,6 +75,17 @@ class Program:
         """Names of the recorded gates, or none."""
         return RECORDS[self.kind] if self.record else ()
 
+    @cached_property
+    def routine(self) -> Any:
+        """The program as the compiled kernels take it, with all that stays from call to call."""
+        blank = native.Problem()
+        _set_cell(blank, self.cell)
+        blank.gates = len(self.cell.gates)
+        blank.reverse, blank.x_is_gates = self.reverse, self.x_is_gates
+        blank.bfloat16 = self.bfloat16
+        blank.zoneout_c, blank.zoneout_h = self.zoneout_c, self.zoneout_h
+        return native.Routine(blank, self.names, len(self.cell.states))
+
     def named(self, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the tensors by name."""
         return dict(zip(self.names, tensors, strict=True))
@@ -95,35 +119,65 @@ def kind_of(cell: Cell) -> str | None:
     return _KINDS.get(type(cell))
 
 
+# The same few programs run again and again, so that they are kept, with their routines.
+_program = lru_cache(maxsize=1024)(Program)
+
+
 def program_of(call: Call) -> tuple[Program, list[Tensor]]:
     """Return a call's program and its tensors."""
     kind = kind_of(call.cell)
     assert kind is not None
     tensors: dict[str, Tensor] = {"x": call.x}
-    tensors |= {f"{n}0": s for n, s in zip(call.cell.states, call.state, strict=True)}
-    x_is_gates = "weight_ih" not in call.params
+    for name, state in zip(call.cell.states, call.state, strict=True):
+        tensors[f"{name}0"] = state
     tensors |= {name: value for name, value in call.params.items() if value is not None}
-    tensors |= {f"norm_{place}": n.weight for place, n in call.normalisers.items()}  # type: ignore[attr-defined]
-    noise, layout, numbers = call.noise, call.layout, {"zoneout_c": 0.0, "zoneout_h": 0.0}
-    for name, value in (("hidden_mask", noise.hidden), ("update_mask", noise.update)):
-        if value is not None:
-            tensors[name] = value
+    for place, normaliser in call.normalisers.items():
+        tensors[f"norm_{place}"] = normaliser.weight  # type: ignore[attr-defined]
+    numbers = _add_noise(call.noise, tensors)
+    if call.layout.lengths is not None:
+        tensors["lengths"] = call.layout.lengths
+    if call.layout.reset is not None:
+        tensors["reset"] = call.layout.reset
+    make = Program if torch.compiler.is_compiling() else _program
+    program = make(
+        kind, call.cell, tuple(tensors), call.layout.reverse, call.record_gates, *numbers,
+        "weight_ih" not in tensors, _wants_bfloat16(tensors),
+    )  # fmt: skip
+    return program, list(tensors.values())
+
+
+def _wants_bfloat16(tensors: dict[str, Tensor]) -> bool:
+    if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
+        return True
+    return any(t.dtype == torch.bfloat16 for t in tensors.values())
+
+
+def _add_noise(noise: Noise, tensors: dict[str, Tensor]) -> tuple[float, float]:
+    """Add the masks to the tensors; return zoneout's shares where they are numbers, c and h."""
+    if noise.hidden is not None:
+        tensors["hidden_mask"] = noise.hidden
+    if noise.update is not None:
+        tensors["update_mask"] = noise.update
+    numbers = {"zoneout_c": 0.0, "zoneout_h": 0.0}
     for name, value in (("zoneout_c", noise.zoneout_c), ("zoneout_h", noise.zoneout_h)):
         if isinstance(value, Tensor):
             tensors[f"{name}_mask"] = value
         elif value is not None:
             numbers[name] = float(value)
-    if layout.lengths is not None:
-        tensors["lengths"] = layout.lengths
-    if layout.reset is not None:
-        tensors["reset"] = layout.reset
-    half = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    program = Program(
-        kind, call.cell, tuple(tensors), layout.reverse, call.record_gates, **numbers,
-        x_is_gates=x_is_gates,
-        bfloat16=half or any(t.dtype == torch.bfloat16 for t in tensors.values()),
-    )  # fmt: skip
-    return program, list(tensors.values())
+    return numbers["zoneout_c"], numbers["zoneout_h"]
+
+
+def _set_cell(problem: Any, cell: Cell) -> None:
+    if isinstance(cell, LSTM):
+        problem.set_lstm(
+            cell.coupled_gates, cell.input_gate, cell.forget_gate, cell.output_gate,
+            cell.input_activation, cell.output_activation,
+        )  # fmt: skip
+    elif isinstance(cell, GRU):
+        problem.set_gru(cell.reset_after)
+    else:
+        assert isinstance(cell, RNN)
+        problem.set_rnn(cell.nonlinearity == "relu")
 
 
 def by_reference(program: Program, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -168,15 +222,17 @@ def empty_outputs(
         tensors: Its tensors.
         empty: Called with x and three sizes, for the tensors of all steps.
     """
-    given = program.named(tensors)
-    x = given["x"]
-    steps, batch = x.shape[:2]
-    width = given["h0"].shape[-1]
+    x, (width, hidden) = tensors[0], widths(program, tensors)
+    steps, batch, _ = x.shape
     if x.stride(0) < x.stride(1):  # (B, T, ·) in memory, so the caller's output will be contiguous
         output = empty(x, batch, steps, width).transpose(0, 1)
     else:
         output = empty(x, steps, batch, width)
-    states = [given[n].new_empty(given[n].shape) for n in program.state_names]
-    hidden_size = given["c0"].shape[-1] if "c0" in given else width
-    gates = [empty(x, steps, batch, hidden_size) for _ in program.recorded]
-    return (output, *states, *gates)
+    states = [s.new_empty(batch, s.shape[-1]) for s in tensors[1 : 1 + len(program.cell.states)]]
+    return (output, *states, *(empty(x, steps, batch, hidden) for _ in program.recorded))
+
+
+def widths(program: Program, tensors: Sequence[Tensor]) -> tuple[int, int]:
+    """Return the widths of the output, P, and of the hidden units, H."""
+    width = tensors[1].shape[-1]  # h0, then c0 if there is one
+    return width, tensors[2].shape[-1] if len(program.cell.states) > 1 else width

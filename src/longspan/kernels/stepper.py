@@ -153,7 +153,7 @@ class Stepper:
         {"lstm": _set_lstm, "gru": _set_gru, "rnn": _set_rnn}[kind](problem, options)
         _check_shapes(mine, problem, kind, options, suffix)
         for name, value in mine.items():
-            setattr(problem, name, value.ctypes.data)
+            problem.set(name, value.ctypes.data)
         self._kept += mine.values()
         output = np.zeros((self.batch, problem.P), np.float32) if last else None
         self._core.add_layer(problem, output)

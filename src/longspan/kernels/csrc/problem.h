@@ -39,7 +39,6 @@ struct Problem {
   bool training;      // keep what backward needs
   bool x_is_gates;    // x holds W_ih x + b_ih already, (T, B, G·H)
   bool bfloat16;      // round what products multiply to bfloat16; all else stays float32
-  int threads;
 
   View x;
   const float *h0, *c0, *gates0;           // initial states, (B, ·)

@@ -88,7 +88,6 @@ struct Layer {
   static Problem one_step(Problem p, index batch) {
     p.T = 1;
     p.B = batch;
-    p.threads = 1;
     return p;
   }
 };
