@@ -7,6 +7,7 @@ called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,6 +124,17 @@ def _empty_like(tensor: Tensor) -> Tensor:
     if tensor.numel() < POOLED or not tensor.is_contiguous():
         return torch.empty_like(tensor)
     return _native.pooled(1, 1, tensor.numel()).view(tensor.shape)
+
+
+def random_mask(rate: float, size: Sequence[int], value: float) -> Tensor:
+    """Return `value` with a probability of `rate`, to the nearest 2⁻²⁴, and zeros, in float32."""
+    count = math.prod(size)
+    mask = _native.pooled(1, 1, count).view(*size) if count >= POOLED else torch.empty(*size)
+    seed = int(torch.randint(2**63 - 1, ()))
+    _native.random_mask(
+        seed, round(rate * 2**24), value, mask.data_ptr(), count, torch.get_num_threads()
+    )
+    return mask
 
 
 def _address(tensor: Tensor | None) -> int:

@@ -6,7 +6,6 @@ beyond. Shapes: T steps, B rows, I inputs, H hidden units, L layers, D direction
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -248,12 +247,12 @@ class Recurrent(nn.Module):
         def zone(rate: float, width: int) -> Tensor | float | None:
             if not rate:
                 return None
-            return random_mask(rate, (*shape, width), x) if self.training else rate
+            return kernels.random_mask(rate, (*shape, width), x) if self.training else rate
 
         def mask(rate: float, *size: int) -> Tensor | None:
             if not rate or not self.training:
                 return None
-            return random_mask(1.0 - rate, size, x).div_(1.0 - rate)
+            return kernels.random_mask(1.0 - rate, size, x, 1.0 / (1.0 - rate))
 
         return Noise(
             hidden=mask(self.recurrent_dropout, shape[1], sizes[0]),
@@ -278,20 +277,6 @@ class Recurrent(nn.Module):
                 per_step=self.batch_norm == "recurrent",
             )
         return result
-
-
-def random_mask(rate: float, size: Sequence[int], like: Tensor) -> Tensor:
-    """Return ones with a probability of `rate`, to the nearest 1/65536, and zeros.
-
-    One random number of 64 bits makes four values, which is several times faster than
-    ``bernoulli_``; masks as large as the layer's output would otherwise take longer than the layer.
-    """
-    threshold, count = round(rate * 65536) - 32768, math.prod(size)
-    if threshold == 32768:
-        return like.new_ones(*size)
-    numbers = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
-    lanes = numbers.random_(-(2**63), None).view(torch.int16)[:count]  # type: ignore[arg-type]
-    return (lanes < threshold).to(like.dtype).view(*size)
 
 
 _DEFAULTS = {

@@ -11,6 +11,7 @@
 
 #include "bindings.h"
 #include "plan.h"
+#include "team_size.h"
 #include "workspace.h"
 
 namespace nb = nanobind;
@@ -21,6 +22,9 @@ namespace longspan {
 const KernelSet* chosen = available_kernels()[0];
 
 namespace {
+
+// Places of a mask from which a second thread pays.
+constexpr index kWorthAThread = 1 << 16;
 
 // A torch tensor, (a, b, c), in pooled memory, which goes back to the pool with the tensor.
 nb::ndarray<nb::pytorch, float, nb::ndim<3>> pooled(std::size_t a, std::size_t b, std::size_t c) {
@@ -84,6 +88,11 @@ NB_MODULE(_native, m) {
   m.def("set_thresholds", [](index thread, index barrier) { set_thresholds({thread, barrier}); },
         "thread"_a = Thresholds{}.thread, "barrier"_a = Thresholds{}.barrier,
         "Multiply-adds from which a second thread, and a barrier at every step, are used.");
+  m.def("random_mask", [](std::uint64_t seed, std::uint32_t threshold, float value,
+                          std::uintptr_t out, index n, int threads) {
+    threads = n < kWorthAThread ? 1 : threads_at_hand(threads);
+    chosen->random_mask(seed, threshold, value, pointer<float>(out), n, threads);
+  });
   m.def("activation", [](int which, std::uintptr_t x, std::uintptr_t y, index n) {
     chosen->activation(which, pointer<const float>(x), pointer<float>(y), n);
   });

@@ -55,7 +55,7 @@ inline void project_input(Worker& w, index begin, index end) {
   const auto raw = [&](index k) { return saved.ih.data + (first + k) * saved.ih.stride; };
   row_statistics(w, n, extent, raw, [&](index k, float mean, float scale) {
     keep_statistics(w, saved.statistics.data + (first + k) * saved.statistics.stride, mean, scale);
-    add_normalised(w, extent, {p.norm_ih, w.planes.x_order}, raw(k), mean, scale,
+    add_normalised(w, extent, w.weights.gain_ih, raw(k), mean, scale,
                    saved.gates.data + (first + k) * saved.gates.stride);
   });
 }

@@ -105,10 +105,10 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
                          right + 1, 1, h.width, normal ? nullptr : sums.h_bias, w.words);
         if (!normal) return;
         const Rows& d = w.m.gradients;
-        gradient_product(rows, block(d, first), d.stride, x.begin, x.end, nullptr, 0, x.width,
-                         sums.x_bias, w.words);
-        gradient_product(rows, block(d, first) + planes.h_first * pass.Hp, d.stride, h.begin, h.end,
-                         nullptr, 0, h.width, sums.h_bias, w.words);
+        add_rows(rows, block(d, first), d.stride, x.begin, x.end, sums.x_bias);
+        if (pass.same_planes()) return;
+        add_rows(rows, block(d, first) + planes.h_first * pass.Hp, d.stride, h.begin, h.end,
+                 sums.h_bias);
       });
   if (resets_first(p))
     for_row_blocks(
@@ -199,7 +199,7 @@ inline void small_gradients(const Pass& pass, const Sums& sums) {
       std::memcpy(out + order[plane] * p.H, from + plane * Hp,
                   static_cast<std::size_t>(p.H) * sizeof(float));
   };
-  const float* h_bias = pass.products_agree() ? sums.x_bias : sums.h_bias;
+  const float* h_bias = pass.same_planes() ? sums.x_bias : sums.h_bias;
   by_gate(p.d_bias_ih, sums.x_bias, planes.x_count, planes.x_order);
   by_gate(p.d_bias_hh, h_bias, planes.h_count, planes.h_order);
   if (resets_first(p)) by_gate(p.d_bias_hh, sums.x_bias, 1, kCandidate);

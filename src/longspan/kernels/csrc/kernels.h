@@ -35,6 +35,9 @@ class KernelSet {
   virtual void backward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
   // 0: sigmoid, 1: tanh; for tests of their accuracy.
   virtual void activation(int which, const float* x, float* y, index n) const = 0;
+  // `value` with a probability of `threshold` / 2²⁴ in each of n places, else zero.
+  virtual void random_mask(std::uint64_t seed, std::uint32_t threshold, float value, float* out,
+                           index n, int threads) const = 0;
 
  protected:
   ~KernelSet() = default;

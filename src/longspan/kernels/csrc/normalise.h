@@ -16,12 +16,12 @@ struct Extent {
   index size, padded;
 };
 
-// Call f(place, valid lanes, plane, unit) for each vector of the own units of every plane.
+// Call f(place, valid lanes) for each vector of the own units of every plane.
 template <class F>
 LONGSPAN_INLINE void own_vectors(const Worker& w, const Extent& extent, const F& f) {
   for (int plane = 0; plane < extent.planes; ++plane)
     for (index u = w.unit_begin; u < w.unit_end; u += W)
-      f(plane * extent.padded + u, smaller(W, extent.size - u), plane, u);
+      f(plane * extent.padded + u, extent.size - u);
 }
 
 // Where a group's threads leave what they found about row j; by turns, so that nobody writes what
@@ -43,11 +43,11 @@ void row_statistics(Worker& w, index n, const Extent& extent, const Values& valu
   for (index j = 0; j < n; ++j) {
     const float* row = values(j);
     vec total{}, squares{};
-    own_vectors(w, extent, [&](index place, index valid, int, index) {
+    own_vectors(w, extent, [&](index place, index valid) {
       total += first_lanes(load(row + place), valid);
     });
     const float mean = own > 0.0f ? sum(total) / own : 0.0f;
-    own_vectors(w, extent, [&](index place, index valid, int, index) {
+    own_vectors(w, extent, [&](index place, index valid) {
       const vec centred = first_lanes(load(row + place) - mean, valid);
       squares += centred * centred;
     });
@@ -98,39 +98,31 @@ void gradient_means(Worker& w, index n, float count, const F& f) {
   ++w.reductions;
 }
 
-// The normalised own columns of raw rows are added to the gates' planes from `first` on. `norm` is
-// (2, count · size) in the weight's order of gates; `order` gives it by planes.
-struct Gains {
-  const float* norm;
-  const int* order;
-};
-LONGSPAN_INLINE vec gain(const Gains& gains, const Extent& extent, int plane, index u, bool shift) {
-  const float* from = gains.norm + (shift ? extent.planes * extent.size : 0);
-  return load_first(from + gains.order[plane] * extent.size + u, extent.size - u);
-}
-
-inline void add_normalised(Worker& w, const Extent& extent, const Gains& gains, const float* raw,
+// The normalised own columns of raw rows are added to the gates' planes. `gains` are gain and shift by
+// planes.
+inline void add_normalised(Worker& w, const Extent& extent, const float* gains, const float* raw,
                            float mean, float scale, float* gates) {
-  own_vectors(w, extent, [&](index place, index, int plane, index u) {
+  const float* shifts = gains + extent.planes * extent.padded;
+  own_vectors(w, extent, [&](index place, index) {
     const vec normal = (load(raw + place) - mean) * scale;
-    store(gates + place, load(gates + place) + normal * gain(gains, extent, plane, u, false) +
-                             gain(gains, extent, plane, u, true));
+    store(gates + place,
+          load(gates + place) + normal * load(gains + place) + load(shifts + place));
   });
 }
 
 // Overwrite raw rows of step s by their gradients, given those of the normalised values, and add to
 // the own sums of the gains' gradients (by planes).
 template <class Raw, class Gradients, class Statistics>
-void normalised_gradients(Worker& w, index n, const Extent& extent, const Gains& gains,
+void normalised_gradients(Worker& w, index n, const Extent& extent, const float* gains,
                           float* gain_sums, const Raw& raw, const Gradients& gradients,
                           const Statistics& statistics) {
   for (index j = 0; j < n; ++j) {
     const float mean = statistics(j)[0], scale = statistics(j)[1];
     const float *values = raw(j), *d = gradients(j);
     vec first{}, second{};
-    own_vectors(w, extent, [&](index place, index valid, int plane, index u) {
+    own_vectors(w, extent, [&](index place, index valid) {
       const vec normal = first_lanes((load(values + place) - mean) * scale, valid);
-      const vec dy = load(d + place), scaled = dy * gain(gains, extent, plane, u, false);
+      const vec dy = load(d + place), scaled = dy * load(gains + place);
       first += scaled;
       second += scaled * normal;
       store(gain_sums + place, load(gain_sums + place) + dy * normal);
@@ -143,9 +135,9 @@ void normalised_gradients(Worker& w, index n, const Extent& extent, const Gains&
     const float mean = statistics(j)[0], scale = statistics(j)[1];
     float* values = raw(j);
     const float* d = gradients(j);
-    own_vectors(w, extent, [&](index place, index valid, int plane, index u) {
+    own_vectors(w, extent, [&](index place, index valid) {
       const vec normal = (load(values + place) - mean) * scale;
-      const vec scaled = load(d + place) * gain(gains, extent, plane, u, false);
+      const vec scaled = load(d + place) * load(gains + place);
       store(values + place, first_lanes((scaled - first - normal * second) * scale, valid));
     });
   });

@@ -123,6 +123,7 @@ struct Pass {
   Weights weights{};
   PackJobs jobs;
   float* bias = nullptr;
+  float *gain_ih = nullptr, *gain_hh = nullptr, *gain_c = nullptr;
   float* zeros = nullptr;
   GroupMemory* groups = nullptr;
   WorkerMemory* workers = nullptr;
@@ -137,6 +138,12 @@ struct Pass {
     else forward_weights(arena, p, axes, weights, jobs);
     bias = arena.take<float>(planes.count * Hp);
     weights.bias = bias;
+    const auto take_gain = [&](const float* norm, int count) {
+      return norm ? arena.take<float>(2 * count * Hp) : nullptr;
+    };
+    weights.gain_ih = gain_ih = take_gain(p.norm_ih, planes.x_count);
+    weights.gain_hh = gain_hh = take_gain(p.norm_hh, planes.h_count);
+    weights.gain_c = gain_c = take_gain(p.norm_c, 1);
     zeros = arena.take<float>(widest);
     groups = arena.take<GroupMemory>(plan.groups);
     barriers = arena.take<Barrier>(plan.groups);
@@ -157,14 +164,18 @@ struct Pass {
 
   int threads() const { return plan.groups * plan.split; }
 
-  // Whether both products cover all planes and see the same gradients.
-  bool products_agree() const {
-    return !p.norm_ih && !p.norm_hh && planes.x_count == planes.count &&
-           planes.h_count == planes.count;
+  // Whether both products cover all planes, and so need the same sums over the gates' gradients …
+  bool same_planes() const {
+    return planes.x_count == planes.count && planes.h_count == planes.count;
   }
+  // … and see the same gradients.
+  bool products_agree() const { return !p.norm_ih && !p.norm_hh && same_planes(); }
 
   void prepare() const {
     std::memset(zeros, 0, static_cast<std::size_t>(widest) * sizeof(float));
+    copy_gain(gain_ih, p.norm_ih, planes.x_count, planes.x_order);
+    copy_gain(gain_hh, p.norm_hh, planes.h_count, planes.h_order);
+    copy_gain(gain_c, p.norm_c, 1, kIdentity);
     parallel(threads(), [&](int thread) { jobs.run(thread, threads()); });
   }
 
@@ -183,6 +194,15 @@ struct Pass {
   }
 
  private:
+  // Gain, then shift, by planes, from the weight's order of gates.
+  void copy_gain(float* to, const float* norm, int count, const int* order) const {
+    if (!norm) return;
+    for (int part = 0; part < 2; ++part)
+      for (int plane = 0; plane < count; ++plane)
+        copy_padded(to + (part * count + plane) * Hp, norm + (part * count + order[plane]) * p.H, 1,
+                    p.H, Hp);
+  }
+
   static Rows shifted(const Rows& rows, index by) {
     return {rows.data ? rows.data + by * rows.stride : nullptr, rows.stride};
   }

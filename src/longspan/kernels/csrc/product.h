@@ -178,6 +178,16 @@ LONGSPAN_INLINE void gradient_tile_of(index height, index rows, const float* pan
   }
 }
 
+// The sums of the left rows alone, for the columns [begin, end).
+inline void add_rows(index rows, const float* left, index stride, index begin, index end,
+                     float* sums) {
+  for (index m = begin; m < end; m += W) {
+    vec total = load(sums + m);
+    for (index k = 0; k < rows; ++k) total += load(left + k * stride + m);
+    store(sums + m, total);
+  }
+}
+
 // What the left rows are multiplied with: `n` values of each right row, into sums[n][column].
 struct Right {
   const float* const* rows;

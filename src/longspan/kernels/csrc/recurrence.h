@@ -37,7 +37,7 @@ inline void add_recurrent(Worker& w, index s, index n) {
   const auto raw = [&](index j) { return w.row(w.m.saved.hh, s, j); };
   row_statistics(w, n, extent, raw, [&](index j, float mean, float scale) {
     keep_statistics(w, w.statistics(1, s, j), mean, scale);
-    add_normalised(w, extent, {w.p.norm_hh, w.planes.h_order}, raw(j), mean, scale,
+    add_normalised(w, extent, w.weights.gain_hh, raw(j), mean, scale,
                    w.row(w.m.saved.gates, s, j) + w.planes.h_first * w.Hp);
   });
 }
@@ -56,11 +56,11 @@ inline void through_normalisation(Worker& w, index s, index n) {
     return [&w, s, first](index j) { return w.row(w.m.gradients, s, j) + first * w.Hp; };
   };
   if (w.p.norm_ih)
-    normalised_gradients(w, n, x_extent(w), {w.p.norm_ih, w.planes.x_order}, w.gain_ih_sums,
+    normalised_gradients(w, n, x_extent(w), w.weights.gain_ih, w.gain_ih_sums,
                          [&](index j) { return w.row(w.m.saved.ih, s, j); }, gradients(0),
                          [&](index j) { return w.statistics(0, s, j); });
   if (w.p.norm_hh)
-    normalised_gradients(w, n, h_extent(w), {w.p.norm_hh, w.planes.h_order}, w.gain_hh_sums,
+    normalised_gradients(w, n, h_extent(w), w.weights.gain_hh, w.gain_hh_sums,
                          [&](index j) { return w.row(w.m.saved.hh, s, j); },
                          gradients(w.planes.h_first), [&](index j) { return w.statistics(1, s, j); });
 }

@@ -10,6 +10,7 @@
 #include "cells/rnn.h"
 #include "forward.h"
 #include "kernels.h"
+#include "random.h"
 #include "step.h"
 
 namespace longspan::LONGSPAN_ISA {
@@ -71,6 +72,14 @@ struct Kernels final : KernelSet {
     const Sums sums(arena, pass);
     with_cell(p, [&](auto* cell) {
       run_backward<std::remove_pointer_t<decltype(cell)>>(pass, sums);
+    });
+  }
+
+  void random_mask(std::uint64_t seed, std::uint32_t threshold, float value, float* out, index n,
+                   int threads) const override {
+    parallel(threads, [&](int thread) {
+      const auto end = [&](index part) { return part == threads ? n : n * part / threads / W * W; };
+      longspan::LONGSPAN_ISA::random_mask(seed, threshold, value, out, end(thread), end(thread + 1));
     });
   }
 

@@ -11,6 +11,7 @@ namespace longspan::LONGSPAN_ISA {
 struct Weights {
   Packed ih, hh, hr, gg, n;  // n: the GRU's U_n, where the reset gate comes first
   const float* bias;         // by planes
+  const float *gain_ih, *gain_hh, *gain_c;  // gain, then shift, by planes; or null
 };
 
 // Memory that a group's threads share.

@@ -146,11 +146,9 @@ struct Lstm {
       }
     });
   }
-  LONGSPAN_INLINE static vec c_gain(const Worker& w, index u) {
-    return load_first(w.p.norm_c + u, w.p.H - u);
-  }
+  LONGSPAN_INLINE static vec c_gain(const Worker& w, index u) { return load(w.weights.gain_c + u); }
   LONGSPAN_INLINE static vec c_shift(const Worker& w, index u) {
-    return load_first(w.p.norm_c + w.p.H + u, w.p.H - u);
+    return load(w.weights.gain_c + w.Hp + u);
   }
 
   static void project(Worker& w, index s, index n) {
