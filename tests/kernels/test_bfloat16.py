@@ -7,6 +7,7 @@ it makes the cells what the kernels must compute.
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import replace
 
 import pytest
@@ -73,15 +74,6 @@ def distance(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
         if e.any()
     ]
     return float(torch.stack(parts).mean().sqrt())
-
-
-@pytest.fixture(autouse=True)
-def restore():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    _native.choose(BUILDS[0])
-    _native.set_thresholds()
 
 
 def check(case: Case) -> None:
@@ -157,7 +149,8 @@ def test_bad_values_stay_in_their_row(build, kind):
         x[1, 2, -1] = bad
         found = Native().run(replace(call, x=x)).output
         assert torch.equal(found[:, others], clean[:, others])
-        assert found[1:, 2].isnan().all() or bad == bad
+        if math.isnan(bad):
+            assert found[1:, 2].isnan().all()
 
 
 @pytest.mark.parametrize("kind", CELLS)

@@ -14,14 +14,6 @@ BUILDS = _native.builds()
 SIZE = (60, 70, 100)
 
 
-@pytest.fixture(autouse=True)
-def restore():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    _native.choose(BUILDS[0])
-
-
 @pytest.fixture(params=["kernels", "torch"])
 def like(request):
     """Double precision is drawn by torch."""
@@ -90,3 +82,16 @@ def test_a_layer_draws_new_masks_at_each_call_and_the_same_from_a_seed():
     first, second = run(0)
     assert not torch.equal(first, second)
     assert all(torch.equal(a, b) for a, b in zip(run(0), (first, second), strict=True))
+
+
+def test_torch_s_default_dtype_does_not_matter():
+    torch.manual_seed(5)
+    expected = native.random_mask(0.3, (3, 5), 1.0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(5)
+        found = native.random_mask(0.3, (3, 5), 1.0)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)

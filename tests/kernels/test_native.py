@@ -30,15 +30,6 @@ FUZZ = settings(
 )
 
 
-@pytest.fixture(autouse=True)
-def restore():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    _native.choose(BUILDS[0])
-    _native.set_thresholds()
-
-
 def check(case: Case) -> None:
     torch.set_num_threads(case.threads)
     call = case.call()

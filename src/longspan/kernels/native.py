@@ -89,7 +89,7 @@ def _forward_arguments(
     program: Program, tensors: Sequence[Tensor]
 ) -> tuple[tuple[Tensor, ...], tuple, list[Tensor]]:
     given = _as_read(program, tensors)
-    outputs = empty_outputs(program, given, _empty)
+    outputs = empty_outputs(program, given, lambda _x, *size: _empty(size))
     arguments = (
         _sizes(program, given), [t.data_ptr() for t in given],
         [t.data_ptr() for t in outputs], outputs[0].stride(), torch.get_num_threads(),
@@ -113,26 +113,24 @@ def _sizes(program: Program, given: Sequence[Tensor]) -> Any:
     return _native.Sizes(x.shape, x.stride(), hidden, width)
 
 
-def _empty(x: Tensor, *sizes: int) -> Tensor:
-    """Return memory for a tensor; where it is large, some that was used before."""
-    steps, rows, width = sizes
-    return _native.pooled(*sizes) if steps * rows * width >= POOLED else x.new_empty(*sizes)
+def _empty(size: Sequence[int]) -> Tensor:
+    """Return memory for a float32 tensor; where it is large, some that was used before."""
+    count = math.prod(size)
+    if count >= POOLED:
+        return _native.pooled(count).view(size)
+    return torch.empty(size, dtype=torch.float32, device="cpu")  # whatever the defaults are
 
 
 def _empty_like(tensor: Tensor) -> Tensor:
     """Return memory for a gradient, laid out like the tensor."""
-    if tensor.numel() < POOLED or not tensor.is_contiguous():
-        return torch.empty_like(tensor)
-    return _native.pooled(1, 1, tensor.numel()).view(tensor.shape)
+    return _empty(tensor.shape) if tensor.is_contiguous() else torch.empty_like(tensor)
 
 
 def random_mask(rate: float, size: Sequence[int], value: float) -> Tensor:
     """Return `value` with a probability of `rate`, to the nearest 2⁻²⁴, and zeros, in float32."""
-    count = math.prod(size)
-    mask = _native.pooled(1, 1, count).view(*size) if count >= POOLED else torch.empty(*size)
-    seed = int(torch.randint(2**63 - 1, ()))
+    mask, seed = _empty(size), int(torch.randint(2**63 - 1, ()))
     _native.random_mask(
-        seed, round(rate * 2**24), value, mask.data_ptr(), count, torch.get_num_threads()
+        seed, round(rate * 2**24), value, mask.data_ptr(), mask.numel(), torch.get_num_threads()
     )
     return mask
 

@@ -27,7 +27,7 @@ from longspan.cells import (
     ScanResult,
     scan,
     scan_gates,
-)  # fmt: skip
+)
 from longspan.kernels.call import Call
 from longspan.kernels.loader import native
 

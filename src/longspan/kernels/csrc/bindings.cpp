@@ -26,21 +26,21 @@ namespace {
 // Places of a mask from which a second thread pays.
 constexpr index kWorthAThread = 1 << 16;
 
-// A torch tensor, (a, b, c), in pooled memory, which goes back to the pool with the tensor.
-nb::ndarray<nb::pytorch, float, nb::ndim<3>> pooled(std::size_t a, std::size_t b, std::size_t c) {
-  auto memory = std::make_unique<Workspace>(a * b * c * sizeof(float));
+// A torch tensor, (n,), in pooled memory, which goes back to the pool with the tensor.
+nb::ndarray<nb::pytorch, float, nb::ndim<1>> pooled(std::size_t n) {
+  auto memory = std::make_unique<Workspace>(n * sizeof(float));
   void* data = memory->data();
   nb::capsule owner(memory.release(),
                     [](void* held) noexcept { delete static_cast<Workspace*>(held); });
-  return {data, {a, b, c}, owner};
+  return {data, {n}, owner};
 }
 
 void add_problem(nb::module_& m) {
   nb::class_<Problem> type(m, "Problem");
   type.def(nb::init<>());
 #define NUMBER(name) type.def_rw(#name, &Problem::name)
-  NUMBER(I); NUMBER(H); NUMBER(P); NUMBER(gates); NUMBER(reverse); NUMBER(x_is_gates); NUMBER(bfloat16);
-  NUMBER(zoneout_c); NUMBER(zoneout_h);
+  NUMBER(I); NUMBER(H); NUMBER(P); NUMBER(gates); NUMBER(reverse); NUMBER(x_is_gates);
+  NUMBER(bfloat16); NUMBER(zoneout_c); NUMBER(zoneout_h);
 #undef NUMBER
   type.def("set", &set_tensor, "Tell where a tensor is, by its name.");
   type.def("set_lstm", [](Problem& p, bool coupled_gates, bool input_gate, bool forget_gate,

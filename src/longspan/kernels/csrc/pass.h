@@ -11,7 +11,6 @@ struct PackJob {
   index stride;
   bool turned;
   Axis columns, sums;
-  bool pairs;
 };
 
 constexpr int kIdentity[kMaxGates] = {0, 1, 2, 3};
@@ -34,12 +33,12 @@ struct PackJobs {
         offset[q] = q % columns.segments * columns.padded + q / columns.segments * W;
     target = {data, words_of(sums, pairs), sums.segments * sums.padded, vectors,
               per_panel_of(columns), offset};
-    job[count++] = {data, weight, stride, turned, columns, sums, pairs};
+    job[count++] = {data, weight, stride, turned, columns, sums};
   }
   void run(int thread, int threads) const {
     for (int k = 0; k < count; ++k)
       pack(job[k].data, job[k].weight, job[k].stride, job[k].turned, job[k].columns, job[k].sums,
-           job[k].pairs, thread, threads);
+           pairs, thread, threads);
   }
 };
 
@@ -259,13 +258,13 @@ struct Pass {
     if (workers) workers[k] = own;
   }
 
-  // For the rows of any product, or the pairs of rows of a gradient's.
+  // For the rows of any product, or the pairs of rows of a gradient's; `rows` is at least kRowBlock.
   WordRows reserve_words(Arena& arena, index rows) const {
     const index values = widest > p.I ? widest : p.I;
     const index product = rows * round_up((values + 1) / 2, W);
     const index gradient = kRowBlock / 2 * (round_up(p.I, W) + round_up(widest, W));
-    float* data = arena.take<float>((product > gradient ? product : gradient) + 2 * W);
-    return {data, arena.take<const float*>(rows > kRowBlock ? rows : kRowBlock)};
+    float* data = arena.take<float>(product > gradient ? product : gradient);
+    return {data, arena.take<const float*>(rows)};
   }
 };
 

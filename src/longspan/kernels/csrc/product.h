@@ -119,7 +119,7 @@ void panel_product(index n, const float* const* a, const Packed& b, index panel,
 // Rows of `a` times the panels [begin, end) of b, for n rows; the last panel first, if `backwards`.
 template <bool kPairs>
 void product_of(index n, const float* const* a, const Packed& b, index begin, index end,
-                    const Result& c, bool backwards) {
+                const Result& c, bool backwards) {
   for (index at = begin; at < end; ++at) {
     const index panel = backwards ? begin + end - 1 - at : at;
     switch (smaller(b.per_panel, b.vectors - panel * b.per_panel)) {
@@ -238,13 +238,16 @@ void gradient_panel(index rows, const float* left, index stride, index column, c
 // rows. `column_sums`, if not null, gets the sums of the left rows alone.
 template <bool kPairs>
 void gradient_product_of(index rows, const float* left, index stride, index begin, index end,
-                             const Right* right, int rights, index width, float* column_sums) {
+                         const Right* right, int rights, index width, float* column_sums) {
   for (index m = begin; m < end; m += kPanel * W) {
+    const auto run = [&](auto panel) {
+      panel(rows, left, stride, m, right, rights, width, column_sums);
+    };
     switch (smaller(kPanel, (end - m) / W)) {
-      case 1: gradient_panel<1, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
-      case 2: gradient_panel<2, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
-      case 3: gradient_panel<3, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
-      default: gradient_panel<4, kPairs>(rows, left, stride, m, right, rights, width, column_sums); break;
+      case 1: run(gradient_panel<1, kPairs>); break;
+      case 2: run(gradient_panel<2, kPairs>); break;
+      case 3: run(gradient_panel<3, kPairs>); break;
+      default: run(gradient_panel<4, kPairs>); break;
     }
   }
 }
