@@ -1,7 +1,14 @@
-"""Recurrent layers as PyTorch modules: drop-ins for torch.nn, with options beyond it."""
+"""Recurrent layers as PyTorch modules, drop-ins for torch.nn, and what stands around them."""
 
 from longspan.nn import init
+from longspan.nn.cross_entropy import linear_cross_entropy, sampled_cross_entropy
+from longspan.nn.dropout import EmbeddingDropout, LockedDropout
 from longspan.nn.layers import GRU, LSTM, RNN
+from longspan.nn.softmax import AdaptiveSoftmax, Softmax
 from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 
-__all__ = ["GRU", "LSTM", "RNN", "WeightDrop", "init", "weight_drop", "weight_norm"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "EmbeddingDropout", "LockedDropout", "Softmax",
+    "WeightDrop", "init", "linear_cross_entropy", "sampled_cross_entropy", "weight_drop",
+    "weight_norm",
+]  # fmt: skip
