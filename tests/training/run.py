@@ -88,7 +88,7 @@ def main(directory: Path, kind: str, *words: str) -> None:
     batches = ShuffledBatches(len(windows), 20, gather, seed=7)
     validation = ShuffledBatches(30, 7, gather, shuffle=False)
     if kind == "stream":
-        batches = StreamBatches(data, 5, 4)
+        batches = StreamBatches(data, 5, 4, varied=True, seed=7)
     loggers = [JsonLinesLogger(directory / "log.jsonl")]
     if "kill" in words:
         loggers.append(KillAt(int(words[words.index("kill") + 1])))

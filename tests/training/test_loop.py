@@ -16,6 +16,7 @@ from longspan.training import (
     JsonLinesLogger,
     Loss,
     Plan,
+    Share,
     ShuffledBatches,
     StreamBatches,
     TensorBoardLogger,
@@ -208,6 +209,51 @@ def test_streams_are_contiguous_and_targets_follow_inputs():
     assert torch.equal(targets, inputs + 1)
     with pytest.raises(InputError, match="less than two steps"):
         StreamBatches(torch.arange(3), 2, 4)
+
+
+def test_varied_chunks_cover_the_streams_and_scale_the_learning_rate():
+    batches = StreamBatches(torch.arange(4 * 1001), 4, 20, varied=True, seed=3)
+    assert len(batches) == round(1000 / 19.5)
+    epochs = [[s for s in batches.epoch(e, 0, 0, 1)] for e in (1, 1, 2)]
+    for shares in epochs:
+        assert len(shares) == len(batches)
+        inputs = torch.cat([s.batch[0] for s in shares])
+        assert torch.equal(inputs, batches.streams[:-1])
+        assert torch.equal(torch.cat([s.batch[1] for s in shares]), inputs + 1)
+        assert [s.rate for s in shares] == [len(s.batch[0]) / 20 for s in shares]
+    lengths = [[len(s.batch[0]) for s in shares] for shares in epochs]
+    assert lengths[0] == lengths[1] != lengths[2]
+    assert 2.0 < np.std(lengths) < 8.0
+    later = [len(s.batch[0]) for s in batches.epoch(2, 17, 0, 1)]
+    assert later == lengths[2][17:]
+    parts = [len(s.batch[0]) for s in batches.epoch(2, 0, 1, 2)]
+    assert parts == lengths[2]
+
+
+@pytest.mark.parametrize(("steps", "bptt"), [(2, 1), (2, 70), (9, 1), (9, 3), (80, 70)])
+def test_varied_chunks_of_short_streams_have_a_step_at_least(steps, bptt):
+    batches = StreamBatches(torch.arange(2 * steps), 2, bptt, varied=True)
+    for epoch in range(20):
+        lengths = [len(s.batch[0]) for s in batches.epoch(epoch, 0, 0, 1)]
+        assert sum(lengths) == steps - 1
+        assert min(lengths) >= 1
+        assert len(lengths) == len(batches)
+
+
+def test_a_batchs_rate_multiplies_the_learning_rate():
+    class Uneven:
+        def __len__(self):
+            return 4
+
+        def epoch(self, epoch, start, rank, world_size):
+            for k in range(start, 4):
+                yield Share(regression(), rate=(k + 1) / 2)
+
+    for accumulate, expected in ((1, [0.5, 1.0, 1.5, 2.0]), (2, [0.75, 1.75])):
+        plan = Plan(learning_rate=1e-3, accumulate=accumulate)
+        history = train(linear(), Uneven(), squared_error, plan)
+        rates = [record["learning_rate"] for record in history.steps]
+        assert rates == pytest.approx([1e-3 * rate for rate in expected])
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])

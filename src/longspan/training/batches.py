@@ -7,6 +7,7 @@ asks for its share of each global batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -23,10 +24,12 @@ class Share(NamedTuple):
         batch: What the loss function gets.
         counts: False for a stand-in: the process has nothing to add, but must take part in the
             exchange of gradients; its loss is multiplied by zero.
+        rate: Factor of the learning rate for this batch; the same in all processes.
     """
 
     batch: Any
     counts: bool = True
+    rate: float = 1.0
 
 
 class Batches(Protocol):
@@ -103,20 +106,35 @@ class ShuffledBatches:
 class StreamBatches:
     """A long sequence cut into parallel streams and read in chunks, for truncated BPTT.
 
-    The sequence is split into `batch_size` contiguous streams; batch k holds steps k·bptt_length
-    to (k + 1)·bptt_length of each, so that the state after one batch is the state before the
-    next. Use with ``carry_state=True``. Processes take different streams.
+    The sequence is split into `batch_size` contiguous streams; each batch holds the next steps of
+    all of them, so that the state after one batch is the state before the next. Use with
+    ``carry_state=True``. Processes take different streams.
+
+    With `varied`, chunks are cut elsewhere each epoch, so that gradients are not always truncated
+    at the same places (Merity et al. 2018): lengths are drawn from N(bptt_length, 5²), or in one
+    case of twenty from N(bptt_length / 2, 5²), at least 5, and then stretched so that every epoch
+    has the same number of chunks; the learning rate is multiplied by length / bptt_length.
 
     Args:
         data: (N, …) in order; the remainder that fills no whole stream is left out.
         batch_size: Streams, over all processes.
         bptt_length: Steps in a chunk.
+        varied: Whether lengths are drawn.
+        seed: Of the lengths, with the epoch's number.
 
     Raises:
         InputError: If there are fewer than two steps a stream.
     """
 
-    def __init__(self, data: Tensor, batch_size: int, bptt_length: int) -> None:
+    def __init__(
+        self,
+        data: Tensor,
+        batch_size: int,
+        bptt_length: int,
+        *,
+        varied: bool = False,
+        seed: int = 0,
+    ) -> None:
         steps = len(data) // batch_size
         if steps < 2 or bptt_length < 1:
             raise InputError(
@@ -124,19 +142,34 @@ class StreamBatches:
                 "less than two steps a stream. Use fewer streams or more data."
             )
         self.streams = data[: steps * batch_size].unflatten(0, (batch_size, steps)).transpose(0, 1)
-        self.bptt_length = bptt_length
+        self.bptt_length, self.varied, self.seed = bptt_length, varied, seed
 
     def __len__(self) -> int:
         """Return the number of chunks in an epoch."""
-        return -(-(len(self.streams) - 1) // self.bptt_length)
+        steps = len(self.streams) - 1
+        if self.varied:
+            expected = 0.95 * self.bptt_length + 0.05 * self.bptt_length / 2
+            return min(max(round(steps / expected), 1), steps)
+        return -(-steps // self.bptt_length)
 
     def epoch(self, epoch: int, start: int, rank: int, world_size: int) -> Iterator[Share]:
         """Yield (inputs, targets), each (T, B, …); a target is the step after its input."""
-        del epoch
         own = self.streams[:, rank::world_size]
         counts = own.shape[1] > 0
         own = own if counts else self.streams[:, :1]
-        for number in range(start, len(self)):
-            chunk = slice(number * self.bptt_length, (number + 1) * self.bptt_length)
-            inputs, targets = own[:-1][chunk], own[1:][chunk]
-            yield Share((inputs, targets), counts)
+        for begin, end in pairwise(self._edges(epoch)[start:]):
+            rate = (end - begin) / self.bptt_length if self.varied else 1.0
+            yield Share((own[begin:end], own[begin + 1 : end + 1]), counts, rate)
+
+    def _edges(self, epoch: int) -> list[int]:
+        """Return where the chunks of an epoch begin, and where the last one ends."""
+        steps, count = len(self.streams) - 1, len(self)
+        if not self.varied:
+            return [*range(0, steps, self.bptt_length), steps]
+        generator = np.random.default_rng((self.seed, epoch))
+        mean = np.where(generator.random(count) < 0.95, 1.0, 0.5) * self.bptt_length
+        lengths = np.maximum(generator.normal(mean, 5.0), 5.0)
+        # Each chunk gets one step, and its share of the others.
+        shares = np.concatenate([[0.0], np.cumsum(lengths) / lengths.sum()])
+        edges = np.arange(count + 1) + np.rint(shares * (steps - count)).astype(np.int64)
+        return edges.tolist()

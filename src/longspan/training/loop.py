@@ -205,7 +205,7 @@ class _Run:
         loss = self._backward(group)
         norm, clipped = self.plan.clipping(self.parameters)
         self._stop_if_diverged(loss, norm)
-        rate = self._learning_rate()
+        rate = self._learning_rate() * sum(share.rate for share in group) / len(group)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate
         self.optimizer.step()
