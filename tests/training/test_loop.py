@@ -214,7 +214,7 @@ def test_streams_are_contiguous_and_targets_follow_inputs():
 def test_varied_chunks_cover_the_streams_and_scale_the_learning_rate():
     batches = StreamBatches(torch.arange(4 * 1001), 4, 20, varied=True, seed=3)
     assert len(batches) == round(1000 / 19.5)
-    epochs = [[s for s in batches.epoch(e, 0, 0, 1)] for e in (1, 1, 2)]
+    epochs = [list(batches.epoch(e, 0, 0, 1)) for e in (1, 1, 2)]
     for shares in epochs:
         assert len(shares) == len(batches)
         inputs = torch.cat([s.batch[0] for s in shares])

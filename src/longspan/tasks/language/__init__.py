@@ -1,0 +1,1 @@
+"""Language models: what comes next, one token after the other."""
