@@ -1,0 +1,120 @@
+"""The language model's engine: a network trained on streams of tokens, and its exact losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from longspan.errors import InputError
+from longspan.tasks.language.config import LanguageConfig
+from longspan.tasks.language.network import LanguageNetwork
+from longspan.training import Clipping, History, Loss, Plan, StreamBatches, train
+
+#: Steps of a text whose losses are computed at once.
+CHUNK = 2048
+
+
+class Engine:
+    """A network and the options behind it.
+
+    Args:
+        config: The options.
+        vocab_size: V.
+    """
+
+    def __init__(self, config: LanguageConfig, vocab_size: int) -> None:
+        self.config, self.vocab_size = config, vocab_size
+        embedding_size, layer_sizes = config.sizes
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = LanguageNetwork(
+                vocab_size,
+                embedding_size=embedding_size,
+                layer_sizes=layer_sizes,
+                cell=config.cell,
+                layer_norm=config.layer_norm,
+                softmax=config.softmax,
+                tied=config.is_tied,
+                samples=config.num_samples,
+                cutoffs=config.cutoffs,
+                embedding_dropout=config.embedding_dropout,
+                dropout=config.dropouts,
+                weight_drop=config.weight_drop,
+                activation_penalty=config.activation_penalty,
+                change_penalty=config.change_penalty,
+            )
+
+    def train(self, tokens: np.ndarray, validation: np.ndarray | None, **options: Any) -> History:
+        """Train the network; the validation part decides when to stop.
+
+        Args:
+            tokens: The training part, (N,) whole numbers below V.
+            validation: The same, or None.
+            options: Of `longspan.training.train`.
+        """
+        config = self.config
+        source = self._streams(tokens, varied=config.varied_bptt)
+        later = None if validation is None else self._streams(validation)
+        schedule = config.schedule
+        plan = Plan(
+            max_epochs=config.max_epochs,
+            max_steps=config.max_steps,
+            optimizer=config.optimizer,
+            learning_rate=config.rate,
+            weight_decay=config.weight_decay,
+            schedule=schedule if later or schedule != "plateau" else "constant",
+            clipping=Clipping(norm=config.max_grad_norm),
+            patience=config.patience if later else None,
+            carry_state=True,
+            seed=config.seed,
+        )
+        settings = {**config.model_dump(mode="json"), "tokens of text": len(tokens),
+                    "vocabulary": self.vocab_size}  # fmt: skip
+        history = train(
+            self.network, source, loss, plan, validation=later, settings=settings, **options
+        )
+        self.network.eval()
+        return history
+
+    @torch.no_grad()
+    def nll(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the exact loss in nats of each token but the first, as one stream.
+
+        The state is carried through the whole text, so that each token is predicted from all
+        before it.
+
+        Args:
+            tokens: (N,) whole numbers below V.
+
+        Returns:
+            (N - 1,) float64.
+        """
+        self.network.eval()
+        given = torch.as_tensor(tokens, dtype=torch.int64)[:, None]
+        found, state = [], None
+        for inputs, targets in zip(given[:-1].split(CHUNK), given[1:].split(CHUNK), strict=True):
+            if not len(inputs):
+                break
+            losses, state = self.network.nll(inputs, targets, state)
+            found.append(losses[:, 0].double())
+        return torch.cat(found).numpy() if found else np.zeros(0)
+
+    def _streams(self, tokens: np.ndarray, *, varied: bool = False) -> StreamBatches:
+        """Return as many streams as can fill a chunk each, but no more than `batch_size`."""
+        config = self.config
+        if len(tokens) < 2:
+            raise InputError(
+                f"A text to learn from needs at least two tokens, got {len(tokens)}. Give a longer "
+                "one, or no validation part (validation_share=0)."
+            )
+        streams = max(min(config.batch_size, len(tokens) // (config.bptt_length + 1)), 1)
+        data: Tensor = torch.as_tensor(tokens, dtype=torch.int64)
+        return StreamBatches(data, streams, config.bptt_length, varied=varied, seed=config.seed)
+
+
+def loss(model: nn.Module, batch: tuple[Tensor, Tensor], state: Any) -> Loss:
+    """Return the network's loss of a chunk, carrying its state."""
+    return model(*batch, state)
