@@ -22,10 +22,10 @@ UNKNOWN, NEWLINE = "<unk>", "\n"
 
 
 def normalise(text: str, lowercase: bool = False) -> str:
-    """Return the text in Unicode's form NFC, with ends of lines as ``\\n``, maybe in small letters.
+    r"""Return the text in Unicode's form NFC, with ends of lines as ``\n``, maybe in small letters.
 
-    >>> normalise("Cafe\\u0301\\r\\n", lowercase=True)
-    'café\\n'
+    >>> normalise("Cafe\u0301\r\n", lowercase=True)
+    'café\n'
     """
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     return text.lower() if lowercase else text
@@ -50,7 +50,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens; at its end an unfinished character may be ``\\ufffd``."""
+        r"""Return the text of tokens; at its end an unfinished character may be ``\ufffd``."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,13 +107,13 @@ class Characters:
 
 
 class Words:
-    """What stands between spaces is a token, and so is the end of each line.
+    r"""What stands between spaces is a token, and so is the end of each line.
 
-    >>> codec = Words.learn("to be or\\nnot to be", min_count=2, vocab_size=None)
+    >>> codec = Words.learn("to be or\nnot to be", min_count=2, vocab_size=None)
     >>> codec.symbols
-    ('<unk>', '\\n', 'be', 'to')
-    >>> codec.decode(codec.encode("To be\\nto  be"))
-    '<unk> be\\nto be'
+    ('<unk>', '\n', 'be', 'to')
+    >>> codec.decode(codec.encode("To be\nto  be"))
+    '<unk> be\nto be'
 
     Args:
         symbols: The vocabulary: `UNKNOWN`, `NEWLINE`, and words from the most frequent on.
@@ -203,7 +203,7 @@ class Subwords:
         return self._place[np.array([k for ids in found for k in ids], np.int64)]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens; at its end an unfinished character is ``\\ufffd``."""
+        r"""Return the text of tokens; at its end an unfinished character is ``\ufffd``."""
         return self._tokenizer.decode(self._order[list(tokens)].tolist())
 
     def to_dict(self) -> dict[str, Any]:
@@ -223,11 +223,11 @@ CODECS: dict[str, Any] = {"characters": Characters, "words": Words, "subwords": 
 
 
 def pieces(codec: Codec, before: Sequence[int], tokens: Iterable[int]) -> Iterable[str]:
-    """Yield the text that each token adds, as soon as it is whole.
+    r"""Yield the text that each token adds, as soon as it is whole.
 
-    >>> codec = Words.learn("a b\\na", min_count=1, vocab_size=None)
-    >>> list(pieces(codec, codec.encode("a"), codec.encode("b\\na b")))
-    [' b', '\\n', 'a', ' b']
+    >>> codec = Words.learn("a b\na", min_count=1, vocab_size=None)
+    >>> list(pieces(codec, codec.encode("a"), codec.encode("b\na b")))
+    [' b', '\n', 'a', ' b']
 
     Args:
         codec: Of the tokens.
