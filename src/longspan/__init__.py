@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from longspan.tasks import load as load
     from longspan.tasks.forecast import Forecaster as Forecaster
+    from longspan.tasks.language import LanguageModel as LanguageModel
 
 __version__ = "0.1.0"
 
-_LAZY = {"Forecaster": "longspan.tasks.forecast", "load": "longspan.tasks"}
+_LAZY = {
+    "Forecaster": "longspan.tasks.forecast",
+    "LanguageModel": "longspan.tasks.language",
+    "load": "longspan.tasks",
+}
 _SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
 
-__all__ = ["Forecaster", "__version__", "load"]
+__all__ = ["Forecaster", "LanguageModel", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 #: Where each task's estimator is; loaded when it is used.
-TASKS: dict[str, str] = {"forecast": "longspan.tasks.forecast:Forecaster"}
+TASKS: dict[str, str] = {
+    "forecast": "longspan.tasks.forecast:Forecaster",
+    "language": "longspan.tasks.language:LanguageModel",
+}
 
 
 def estimator_of(task: str) -> Any:

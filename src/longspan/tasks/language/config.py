@@ -33,8 +33,9 @@ class LanguageConfig(BaseModel):
     lowercase: bool = False
     """Take capital letters for small ones."""
 
-    min_count: Count = 1
-    """Tokens that the training part has less often are unknown ones."""
+    min_count: Count | None = None
+    """Tokens that the training part has less often are unknown ones; by default 2 for words, so
+    that the model learns where unknown words stand, and 1 for characters."""
 
     vocab_size: Annotated[int, Field(ge=4)] | None = None
     """Different tokens at most, the most frequent ones; by default all, and 8000 subwords."""
@@ -97,7 +98,7 @@ class LanguageConfig(BaseModel):
 
     batch_size: Count = 32
     """Streams that are read in parallel, over all processes together; fewer where the text is too
-    short to fill a chunk of each."""
+    short for ten chunks of each."""
 
     bptt_length: Count = 100
     """Steps through which gradients go back; the state goes on from one chunk to the next."""
@@ -135,15 +136,17 @@ class LanguageConfig(BaseModel):
     """Share of the text, its end, that is kept for early stopping if no validation text is given;
     0 keeps none."""
 
-    ngram_order: Count = 3
-    """Longest run of tokens that the baseline counts, interpolated Kneser-Ney."""
+    ngram_order: Count | None = None
+    """Longest run of tokens that the baseline counts, interpolated Kneser-Ney; by default 3, and 5
+    for characters."""
 
     seed: Annotated[int, Field(ge=0)] = 0
     """Every random draw comes from this number."""
 
     @field_validator(
-        "vocab_size", "layer_sizes", "embedding_size", "tied", "cutoffs", "input_dropout",
+        "min_count", "vocab_size", "layer_sizes", "embedding_size", "tied", "cutoffs", "input_dropout",
         "output_dropout", "max_steps", "learning_rate", "max_grad_norm", "patience",
+        "ngram_order",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -172,6 +175,16 @@ class LanguageConfig(BaseModel):
                     f"{self.embedding_size}; make them equal, or use tied=False"
                 )
         return self
+
+    @property
+    def least_count(self) -> int:
+        """How often a token must be in the training part not to be an unknown one."""
+        return self.min_count or {"words": 2}.get(self.tokens, 1)
+
+    @property
+    def order(self) -> int:
+        """Longest run of tokens that the baseline counts."""
+        return self.ngram_order or {"characters": 5}.get(self.tokens, 3)
 
     @property
     def is_tied(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,10 @@ def read_text(data: Any, encoding: str = "utf-8") -> str:
     Raises:
         InputError: If it is none of these, or a file cannot be read in that encoding.
     """
-    if isinstance(data, Path):
-        return _read_file(data, encoding)
+    if isinstance(data, Path) or is_file(data):
+        return _read_file(Path(data), encoding)
     if isinstance(data, str):
-        return _read_file(Path(data), encoding) if _is_file(data) else data
+        return data
     if isinstance(data, Sequence) and not isinstance(data, bytes):
         texts = [read_text(each, encoding) for each in data]
         whole = [t if t.endswith(NEWLINE) else t + NEWLINE for t in texts[:-1]]
@@ -115,11 +116,12 @@ def _cut(text: str, at: int, end: int) -> int:
     return at if line < 0 else line + 1
 
 
-def _is_file(name: str) -> bool:
-    if len(name) > LONGEST_NAME or NEWLINE in name or "\0" in name:
+def is_file(data: Any) -> bool:
+    """Return whether this is the path of a file, or a string that is the name of one."""
+    if isinstance(data, str) and (len(data) > LONGEST_NAME or NEWLINE in data or "\0" in data):
         return False
     try:
-        return Path(name).is_file()
+        return isinstance(data, str | Path) and Path(data).is_file()
     except OSError:
         return False
 
@@ -129,7 +131,7 @@ def _read_file(path: Path, encoding: str) -> str:
         data = path.read_bytes()
         if path.suffix == ".gz":
             data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"The file {path} cannot be read: {reason}.") from None
     try:

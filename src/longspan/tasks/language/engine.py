@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from longspan.tasks.language.config import LanguageConfig
 from longspan.tasks.language.network import LanguageNetwork
 from longspan.training import Clipping, History, Loss, Plan, StreamBatches, train
 
+#: Chunks that each stream should have at least, so that an epoch of a short text has some steps.
+CHUNKS = 10
 #: Steps of a text whose losses are computed at once.
 CHUNK = 2048
 
@@ -58,6 +61,11 @@ class Engine:
         config = self.config
         source = self._streams(tokens, varied=config.varied_bptt)
         later = None if validation is None else self._streams(validation)
+        if later is None and config.optimizer == "nt_asgd":
+            raise InputError(
+                "optimizer='nt_asgd' averages once the validation loss no longer falls, so it "
+                "needs a validation part: give one, or a validation_share above 0."
+            )
         schedule = config.schedule
         plan = Plan(
             max_epochs=config.max_epochs,
@@ -71,8 +79,8 @@ class Engine:
             carry_state=True,
             seed=config.seed,
         )
-        settings = {**config.model_dump(mode="json"), "tokens of text": len(tokens),
-                    "vocabulary": self.vocab_size}  # fmt: skip
+        settings = {**config.model_dump(mode="json"), "vocabulary": self.vocab_size,
+                    "text": zlib.crc32(tokens.tobytes())}  # fmt: skip
         history = train(
             self.network, source, loss, plan, validation=later, settings=settings, **options
         )
@@ -103,14 +111,14 @@ class Engine:
         return torch.cat(found).numpy() if found else np.zeros(0)
 
     def _streams(self, tokens: np.ndarray, *, varied: bool = False) -> StreamBatches:
-        """Return as many streams as can fill a chunk each, but no more than `batch_size`."""
+        """Return up to `batch_size` streams, fewer where they would be shorter than `CHUNKS`."""
         config = self.config
         if len(tokens) < 2:
             raise InputError(
                 f"A text to learn from needs at least two tokens, got {len(tokens)}. Give a longer "
                 "one, or no validation part (validation_share=0)."
             )
-        streams = max(min(config.batch_size, len(tokens) // (config.bptt_length + 1)), 1)
+        streams = max(min(config.batch_size, len(tokens) // (CHUNKS * config.bptt_length)), 1)
         data: Tensor = torch.as_tensor(tokens, dtype=torch.int64)
         return StreamBatches(data, streams, config.bptt_length, varied=varied, seed=config.seed)
 
