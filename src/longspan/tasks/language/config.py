@@ -144,9 +144,9 @@ class LanguageConfig(BaseModel):
     """Every random draw comes from this number."""
 
     @field_validator(
-        "min_count", "vocab_size", "layer_sizes", "embedding_size", "tied", "cutoffs", "input_dropout",
-        "output_dropout", "max_steps", "learning_rate", "max_grad_norm", "patience",
-        "ngram_order",
+        "min_count", "vocab_size", "layer_sizes", "embedding_size", "tied", "cutoffs",
+        "input_dropout", "output_dropout", "max_steps", "learning_rate", "max_grad_norm",
+        "patience", "ngram_order",
         mode="before",
     )  # fmt: skip
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time as clock
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -107,13 +106,11 @@ class LanguageModel(Estimator):
         self.codec_, self.title_ = codec, _title(data)
         tokens = _stream(codec, parts.train)
         held_out = None if parts.validation is None else _stream(codec, parts.validation)
-        began = clock.perf_counter()
         self.engine_ = Engine(config, len(codec.symbols))
         self.history_ = self.engine_.train(
             tokens, held_out, loggers=_loggers(log_dir, tensorboard, progress),
             checkpoint_dir=checkpoint_dir, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
-        seconds = clock.perf_counter() - began
         one = KneserNey(tokens[1:], len(codec.symbols), 1)
         self.unigram_ = one.probabilities(np.arange(len(codec.symbols)))
         self.evaluation_ = None
@@ -137,7 +134,7 @@ class LanguageModel(Estimator):
         return self._evaluate(self._normalised(data, encoding), {})
 
     def score(self, data: Any) -> float:
-        """Return minus the nats a token of `evaluate`: larger is better, as scikit-learn expects."""
+        """Return minus the nats a token of `evaluate`: for scikit-learn, larger is better."""
         return -self.evaluate(data).scores["model"]["cross_entropy"]
 
     def perplexity(self, data: Any) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -41,7 +41,7 @@ class Codec(Protocol):
         newline: Number of the end of a line.
     """
 
-    symbols: Sequence[str]
+    symbols: tuple[str, ...]
     unknown: int | None
     newline: int
 
@@ -222,7 +222,7 @@ class Subwords:
 CODECS: dict[str, Any] = {"characters": Characters, "words": Words, "subwords": Subwords}
 
 
-def pieces(codec: Codec, before: Sequence[int], tokens: Iterable[int]) -> Iterable[str]:
+def pieces(codec: Codec, before: Sequence[int], tokens: Iterable[int]) -> Iterator[str]:
     r"""Yield the text that each token adds, as soon as it is whole.
 
     >>> codec = Words.learn("a b\na", min_count=1, vocab_size=None)
