@@ -26,6 +26,11 @@ class Parts:
     validation: str | None = None
     test: str | None = None
 
+    def named(self) -> dict[str, str]:
+        """Return the parts that there are, by name, in their order."""
+        every = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {name: text for name, text in every.items() if text is not None}
+
 
 def read_text(data: Any, encoding: str = "utf-8") -> str:
     """Return a text, given as such or by the names of files.

@@ -59,8 +59,8 @@ class Engine:
             options: Of `longspan.training.train`.
         """
         config = self.config
-        source = self._streams(tokens, varied=config.varied_bptt)
-        later = None if validation is None else self._streams(validation)
+        source = self._source(tokens, varied=config.varied_bptt)
+        later = None if validation is None else self._source(validation)
         if later is None and config.optimizer == "nt_asgd":
             raise InputError(
                 "optimizer='nt_asgd' averages once the validation loss no longer falls, so it "
@@ -110,17 +110,25 @@ class Engine:
             found.append(losses[:, 0].double())
         return torch.cat(found).numpy() if found else np.zeros(0)
 
-    def _streams(self, tokens: np.ndarray, *, varied: bool = False) -> StreamBatches:
-        """Return up to `batch_size` streams, fewer where they would be shorter than `CHUNKS`."""
+    def streams(self, tokens: int) -> int:
+        """Return how many streams a text is read in.
+
+        These are `batch_size`, or fewer, so that each has `CHUNKS` chunks.
+        """
         config = self.config
+        return max(min(config.batch_size, tokens // (CHUNKS * config.bptt_length)), 1)
+
+    def _source(self, tokens: np.ndarray, *, varied: bool = False) -> StreamBatches:
         if len(tokens) < 2:
             raise InputError(
                 f"A text to learn from needs at least two tokens, got {len(tokens)}. Give a longer "
                 "one, or no validation part (validation_share=0)."
             )
-        streams = max(min(config.batch_size, len(tokens) // (CHUNKS * config.bptt_length)), 1)
         data: Tensor = torch.as_tensor(tokens, dtype=torch.int64)
-        return StreamBatches(data, streams, config.bptt_length, varied=varied, seed=config.seed)
+        return StreamBatches(
+            data, self.streams(len(tokens)), self.config.bptt_length, varied=varied,
+            seed=self.config.seed,
+        )  # fmt: skip
 
 
 def loss(model: nn.Module, batch: tuple[Tensor, Tensor], state: Any) -> Loss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -13,13 +14,14 @@ from sklearn.exceptions import NotFittedError
 from longspan.errors import InputError
 from longspan.tasks.estimator import Estimator
 from longspan.tasks.forecast.forecaster import _loggers
-from longspan.tasks.language import storage
+from longspan.tasks.language import output, storage
 from longspan.tasks.language.baselines import KneserNey
 from longspan.tasks.language.config import LanguageConfig
 from longspan.tasks.language.corpus import divide, is_file, read_text
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.generation import Continuation, Sampling, generate
-from longspan.tasks.language.scores import Evaluation, Size, score
+from longspan.tasks.language.results import LanguageRun
+from longspan.tasks.language.scores import Evaluation, Size, bands, score
 from longspan.tasks.language.text import CODECS, Codec, normalise, pieces
 from longspan.tasks.storage import SavedModel
 from longspan.training import History
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 COUNTED = 10_000_000
 #: Tokens of a scored text that an evaluation keeps, to be shown.
 PASSAGE = 400
+#: Where bands of tokens of like frequency begin.
+BANDS = (0, 10, 100, 1000, 10_000)
 
 
 class LanguageModel(Estimator):
@@ -39,7 +43,7 @@ class LanguageModel(Estimator):
     A text begins as after the end of a line. What the training part does not have is unknown:
     one token for all such characters or words. After `fit`: ``codec_`` (the vocabulary),
     ``history_`` (the course of training), ``evaluation_`` (scores on the test part, or None),
-    ``engine_`` (the network).
+    ``run_`` (what a report shows), ``engine_`` (the network).
 
     >>> text = "the cat sat on the mat\n" * 40
     >>> model = LanguageModel(hidden_size=16, num_layers=1, bptt_length=20, max_epochs=10)
@@ -59,6 +63,7 @@ class LanguageModel(Estimator):
     engine_: Engine
     history_: History
     evaluation_: Evaluation | None
+    run_: LanguageRun
     unigram_: np.ndarray
 
     def fit(
@@ -104,13 +109,15 @@ class LanguageModel(Estimator):
         )  # fmt: skip
         codec = CODECS[config.tokens].learn(parts.train, config.least_count, config.vocab_size)
         self.codec_, self.title_ = codec, _title(data)
-        tokens = _stream(codec, parts.train)
-        held_out = None if parts.validation is None else _stream(codec, parts.validation)
+        streams = {part: _stream(codec, text) for part, text in parts.named().items()}
+        tokens = streams["training"]
+        began = clock.perf_counter()
         self.engine_ = Engine(config, len(codec.symbols))
         self.history_ = self.engine_.train(
-            tokens, held_out, loggers=_loggers(log_dir, tensorboard, progress),
+            tokens, streams.get("validation"), loggers=_loggers(log_dir, tensorboard, progress),
             checkpoint_dir=checkpoint_dir, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
+        seconds = clock.perf_counter() - began
         one = KneserNey(tokens[1:], len(codec.symbols), 1)
         self.unigram_ = one.probabilities(np.arange(len(codec.symbols)))
         self.evaluation_ = None
@@ -118,6 +125,8 @@ class LanguageModel(Estimator):
             counted = KneserNey(tokens[-COUNTED:], len(codec.symbols), config.order)
             name = f"Kneser-Ney {config.order}-gram"
             self.evaluation_ = self._evaluate(parts.test, {name: counted})
+        notes = output.notes(self.engine_, codec, streams)
+        self.run_ = output.summary(self, streams, seconds, notes)
         return self
 
     def evaluate(self, data: Any, *, encoding: str = "utf-8") -> Evaluation:
@@ -274,6 +283,7 @@ class LanguageModel(Estimator):
             size=size,
             passage=tuple(self.codec_.symbols[k] for k in tokens[1 : PASSAGE + 1]),
             bits=nats["model"][:PASSAGE] / np.log(2.0),
+            bands=tuple(bands(tokens[1:], nats, BANDS)),
         )
 
     def _check_fitted(self) -> None:

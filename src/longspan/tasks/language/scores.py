@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,12 +49,48 @@ class Evaluation:
         size: Of the text.
         passage: Tokens of its beginning, as they are written.
         bits: -log₂ p of each of them, by the model.
+        bands: The same by the frequency of the tokens, frequent ones first.
     """
 
     scores: dict[str, dict[str, float]]
     size: Size
     passage: tuple[str, ...] = ()
     bits: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    bands: tuple[Band, ...] = ()
+
+
+@dataclass(frozen=True)
+class Band:
+    """Tokens of like frequency.
+
+    Attributes:
+        title: Their places in the order of frequency.
+        share: Share of the text that they are.
+        bits: Mean of -log₂ p over them, by predictor.
+    """
+
+    title: str
+    share: float
+    bits: dict[str, float]
+
+
+def bands(tokens: np.ndarray, nats: dict[str, np.ndarray], edges: Sequence[int]) -> list[Band]:
+    """Return the mean loss by the number of a token, which tells its frequency.
+
+    Args:
+        tokens: What was predicted, (N,).
+        nats: -ln p of each token by predictor, each (N,).
+        edges: Where bands begin, rising from 0; the last is open. Bands without tokens are left
+            out.
+    """
+    found = []
+    for begin, end in pairwise([*edges, np.inf]):
+        own = (tokens >= begin) & (tokens < end)
+        if own.any():
+            title = f"{begin + 1:,} on" if end == np.inf else f"{begin + 1:,} to {end:,}"
+            bits = {name: float(each[own].mean() / np.log(2.0)) for name, each in nats.items()}
+            found.append(Band(title, float(own.mean()), bits))
+    return found
 
 
 def score(nats: np.ndarray, size: Size) -> dict[str, float]:
