@@ -13,7 +13,7 @@ import pytest
 
 from longspan import Forecaster
 from longspan.insight import forecast_html, verdict, write_report
-from longspan.insight.figures import POINTS, thin
+from longspan.insight.course import POINTS, thin
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -1,5 +1,6 @@
 """See inside: reports of what a model does, and how well."""
 
 from longspan.insight.forecast_report import forecast_html, verdict, write_report
+from longspan.insight.language_report import language_html
 
-__all__ = ["forecast_html", "verdict", "write_report"]
+__all__ = ["forecast_html", "language_html", "verdict", "write_report"]

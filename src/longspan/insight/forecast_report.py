@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longspan.insight import figures
+from longspan.insight.page import named, page, write_page
 from longspan.tasks.forecast.results import Evaluation, ForecastRun
 
 if TYPE_CHECKING:
@@ -28,41 +28,21 @@ METRICS = {
 
 def write_report(run: ForecastRun, path: str | Path) -> None:
     """Write the report of a run to an HTML file, whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(forecast_html(run), "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_page(forecast_html(run), path)
 
 
 def forecast_html(run: ForecastRun) -> str:
     """Return the report of a run as one HTML page, with everything it needs inside."""
-    from jinja2 import Environment, PackageLoader
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    page = Environment(
-        loader=PackageLoader("longspan.insight"), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("forecast.html")  # fmt: skip
     charts: dict[str, go.Figure] = {}
     evaluation = run.evaluation
-    context: dict[str, Any] = {"run": run, "verdict": verdict(evaluation), "metrics": METRICS}
+    context: dict[str, Any] = {"metrics": METRICS}
     if evaluation is not None:
         context |= _evaluation(evaluation, charts)
-    context["series"] = _named(
+    context["series"] = named(
         charts, "series", {n: figures.series(run, n) for n in run.sample_series}
     )
-    if run.steps:
-        charts |= {
-            "losses": figures.losses(run), "gradients": figures.gradients(run),
-            "rates": figures.rates(run),
-        }  # fmt: skip
     context["splits"], context["more_splits"] = run.splits[:ROWS], len(run.splits[ROWS:])
-    data = {name: Markup(_json(chart)) for name, chart in charts.items()}
-    return page.render(**context, charts=data, plotly=Markup(get_plotlyjs()))
+    return page("forecast.html", run, verdict(evaluation), charts, **context)
 
 
 def verdict(evaluation: Evaluation | None) -> str:
@@ -114,28 +94,14 @@ def _evaluation(evaluation: Evaluation, charts: dict[str, go.Figure]) -> dict[st
         charts["calibration"] = figures.calibration(forecasts)
     return {
         "evaluation": evaluation,
-        "windows": _named(charts, "window", windows),
+        "windows": named(charts, "window", windows),
         "more_windows": max(count - len(windows), 0),
-        "steps": _named(charts, "step", steps),
+        "steps": named(charts, "step", steps),
         "best": {m: min((s[m] for s in evaluation.scores.values() if math.isfinite(s[m])),
                         default=math.nan) for m in METRICS},
         "nominal": None if interval is None else 100.0 * (interval[1] - interval[0]),
     }  # fmt: skip
 
 
-def _named(charts: dict[str, go.Figure], kind: str, made: dict[str, go.Figure]) -> dict[str, str]:
-    """Add charts and return their titles by the id under which the page shows them."""
-    titles = {f"{kind}-{k}": title for k, title in enumerate(made)}
-    charts |= dict(zip(titles, made.values(), strict=True))
-    return titles
-
-
 def _moment(time: Any) -> str:
     return str(time).removesuffix(".000000").replace("T", " ").removesuffix(" 00:00:00")
-
-
-def _json(chart: go.Figure) -> str:
-    """Return a figure as JSON that cannot close the script element it stands in."""
-    text = chart.to_json()
-    assert text is not None
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -22,14 +22,9 @@ from longspan.tasks.forecast.history import recent_rows
 from longspan.tasks.forecast.metrics import evaluate
 from longspan.tasks.forecast.results import Evaluation, ForecastRun
 from longspan.tasks.forecast.split import rolling_origins, split
+from longspan.tasks.running import loggers
 from longspan.tasks.storage import SavedModel
-from longspan.training import (
-    History,
-    JsonLinesLogger,
-    RichProgress,
-    TensorBoardLogger,
-    is_main_process,
-)
+from longspan.training import History, Logger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -124,9 +119,9 @@ class Forecaster(Estimator):
         panel, schema = build_panel(table, schema)
         run = {"checkpoint_dir": checkpoint_dir, "checkpoint_every": checkpoint_every,
                "resume": resume}  # fmt: skip
-        loggers = _loggers(log_dir, tensorboard, progress)
+        found = loggers(log_dir, tensorboard, progress)
         self.schema_, self.title_ = schema, _title(data, schema)
-        return self._fit_panel(config, panel, table, test_windows, refit, run, loggers)
+        return self._fit_panel(config, panel, table, test_windows, refit, run, found)
 
     def _fit_panel(
         self,
@@ -136,7 +131,7 @@ class Forecaster(Estimator):
         test_windows: int,
         refit: bool,
         run: dict[str, Any],
-        loggers: list[Any],
+        told: list[Logger],
     ) -> Forecaster:
         name = ", ".join(map(repr, self.schema_.target[:3]))
         parts = split(
@@ -145,7 +140,7 @@ class Forecaster(Estimator):
         choices.check_varies(panel.until(parts.train), name)
         began = clock.perf_counter()
         self.engine_ = Engine.build(config, self.schema_, panel, parts)
-        self.history_ = self.engine_.train(panel, parts, loggers=loggers, **run)
+        self.history_ = self.engine_.train(panel, parts, loggers=told, **run)
         seconds = clock.perf_counter() - began
         self.trained_until_ = _ends(panel, parts.validation)
         self.evaluation_ = None
@@ -336,16 +331,3 @@ def _ends(panel: Panel, stop: np.ndarray) -> dict[str, float]:
 def _title(data: Any, schema: Schema) -> str:
     named = ", ".join(schema.target[:3]) + (", …" if len(schema.target) > 3 else "")
     return f"{Path(data).stem}: {named}" if isinstance(data, str | Path) else named
-
-
-def _loggers(log_dir: str | Path | None, tensorboard: bool, progress: bool) -> list[Any]:
-    loggers: list[Any] = []
-    if tensorboard and not log_dir:
-        raise InputError("TensorBoard events need a directory: give `log_dir` (--log-dir).")
-    if log_dir:
-        loggers.append(JsonLinesLogger(Path(log_dir) / "log.jsonl"))
-        if tensorboard:
-            loggers.append(TensorBoardLogger(log_dir))
-    if progress and is_main_process():
-        loggers.append(RichProgress())
-    return loggers

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from longspan.data import Panel, Schema
 from longspan.tasks.forecast.results import ForecastRun, Forecasts
 from longspan.tasks.forecast.split import Split
+from longspan.tasks.running import facts, versions
 
 if TYPE_CHECKING:
     import polars as pl
@@ -97,19 +95,8 @@ def summary(model: Forecaster, panel: Panel, parts: Split, seconds: float) -> Fo
             "series": len(panel),
             "rows": int(panel.lengths.sum()),
             "frequency": str(panel.frequency),
-            "parameters": sum(p.numel() for p in engine.network.parameters()),
-            "optimiser steps": len(history.steps),
-            "stopped by": history.stopped,
-            "seconds of training": round(seconds, 1),
-            "threads": torch.get_num_threads(),
-            "processor": platform.machine(),
+            **facts(engine.network, history, seconds),
         },
         versions=versions(),
         notes=list(panel.notes),
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    found = {name: version(name) for name in ("longspan", "torch", "numpy", "polars")}
-    return {"python": platform.python_version(), **found}

@@ -13,7 +13,6 @@ from sklearn.exceptions import NotFittedError
 
 from longspan.errors import InputError
 from longspan.tasks.estimator import Estimator
-from longspan.tasks.forecast.forecaster import _loggers
 from longspan.tasks.language import output, storage
 from longspan.tasks.language.baselines import KneserNey
 from longspan.tasks.language.config import LanguageConfig
@@ -23,6 +22,7 @@ from longspan.tasks.language.generation import Continuation, Sampling, generate
 from longspan.tasks.language.results import LanguageRun
 from longspan.tasks.language.scores import Evaluation, Size, bands, score
 from longspan.tasks.language.text import CODECS, Codec, normalise, pieces
+from longspan.tasks.running import loggers
 from longspan.tasks.storage import SavedModel
 from longspan.training import History
 
@@ -114,7 +114,7 @@ class LanguageModel(Estimator):
         began = clock.perf_counter()
         self.engine_ = Engine(config, len(codec.symbols))
         self.history_ = self.engine_.train(
-            tokens, streams.get("validation"), loggers=_loggers(log_dir, tensorboard, progress),
+            tokens, streams.get("validation"), loggers=loggers(log_dir, tensorboard, progress),
             checkpoint_dir=checkpoint_dir, checkpoint_every=checkpoint_every, resume=resume,
         )  # fmt: skip
         seconds = clock.perf_counter() - began

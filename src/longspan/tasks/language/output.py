@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from longspan.tasks.forecast.output import versions
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.results import LanguageRun
 from longspan.tasks.language.text import Codec
+from longspan.tasks.running import facts, versions
 
 if TYPE_CHECKING:
     from longspan.tasks.language.model import LanguageModel
@@ -69,12 +67,7 @@ def summary(
         facts={
             **{f"{part} tokens": len(tokens) - 1 for part, tokens in streams.items()},
             "vocabulary": engine.vocab_size,
-            "parameters": sum(p.numel() for p in engine.network.parameters()),
-            "optimiser steps": len(history.steps),
-            "stopped by": history.stopped,
-            "seconds of training": round(seconds, 1),
-            "threads": torch.get_num_threads(),
-            "processor": platform.machine(),
+            **facts(engine.network, history, seconds),
         },
         versions=versions(),
         notes=notes,

@@ -1,0 +1,10 @@
+"""The command line: parse, call an estimator, print. Heavy modules are imported by the commands.
+
+A mistake of the user's ends with one message on standard error and exit code 2.
+"""
+
+from longspan.cli import forecast, language, models
+from longspan.cli.application import app, main, with_file
+from longspan.cli.forecast import print_scores
+
+__all__ = ["app", "forecast", "language", "main", "models", "print_scores", "with_file"]
