@@ -66,7 +66,7 @@ def arrange(
     return Batch(
         input=x,
         state=_initial_state(layer, hx, x, unbatched),
-        lengths=_lengths(lengths, x),
+        lengths=as_lengths(lengths, x),
         reset=_reset(layer, reset, input),
         packed=packed,
         unbatched=unbatched,
@@ -148,7 +148,12 @@ def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> Sta
     return tuple(states)
 
 
-def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
+def as_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
+    """Return lengths (B,) for x (T, B, …), checked; None when all rows are full.
+
+    Raises:
+        InputError: If there is not one whole number from 0 to T for each row.
+    """
     if lengths is None:
         return None
     values = torch.as_tensor(lengths)
