@@ -5,8 +5,10 @@ from longspan.data.panel import Panel
 from longspan.data.prepare import build_panel
 from longspan.data.schema import Schema
 from longspan.data.tables import read_table
+from longspan.data.tagged import TaggedText, read_tagged, tagged_text
 from longspan.data.windows import WindowRange, Windows, gather
 
 __all__ = [
-    "Frequency", "Panel", "Schema", "WindowRange", "Windows", "build_panel", "gather", "read_table",
+    "Frequency", "Panel", "Schema", "TaggedText", "WindowRange", "Windows", "build_panel", "gather",
+    "read_table", "read_tagged", "tagged_text",
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tagging: a label for each step, and one for the whole sequence where there is one."""
