@@ -1,6 +1,7 @@
 """Recurrent layers as PyTorch modules, drop-ins for torch.nn, and what stands around them."""
 
 from longspan.nn import init
+from longspan.nn.characters import CharacterEncoder
 from longspan.nn.crf import CRF
 from longspan.nn.cross_entropy import linear_cross_entropy, sampled_cross_entropy
 from longspan.nn.dropout import EmbeddingDropout, LockedDropout
@@ -9,7 +10,7 @@ from longspan.nn.softmax import AdaptiveSoftmax, Softmax
 from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 
 __all__ = [
-    "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "EmbeddingDropout", "LockedDropout",
-    "Softmax", "WeightDrop", "init", "linear_cross_entropy", "sampled_cross_entropy",
-    "weight_drop", "weight_norm",
+    "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "CharacterEncoder", "EmbeddingDropout",
+    "LockedDropout", "Softmax", "WeightDrop", "init", "linear_cross_entropy",
+    "sampled_cross_entropy", "weight_drop", "weight_norm",
 ]  # fmt: skip

@@ -15,7 +15,8 @@ class History:
         steps: A record for each optimiser step: ``step``, ``epoch``, ``loss``, ``grad_norm``
             (before clipping), ``clipped`` (share of it removed) and ``learning_rate``.
         epochs: A record for each epoch: ``epoch``, ``step``, ``train_loss`` (mean of its steps)
-            and, with a validation part, ``validation_loss``.
+            and, with a validation part, ``validation_loss`` and, where the loss function gives
+            one, ``validation_error``.
         best_epoch: The epoch whose weights were kept; None without a validation part.
         best_step: Optimiser steps until then.
         stopped: Why it ended: ``"max_epochs"``, ``"max_steps"`` or ``"patience"``.

@@ -154,6 +154,8 @@ class RichProgress:
         words = [f"epoch {record['epoch']:.0f}", f"loss {record['train_loss']:.4g}"]
         if "validation_loss" in record:
             words.append(f"validation {record['validation_loss']:.4g}")
+        if "validation_error" in record:
+            words.append(f"error {record['validation_error']:.4g}")
         self._bar.update(self._task, description=" · ".join(words))
 
     def flush(self) -> int:

@@ -38,11 +38,14 @@ class Loss(NamedTuple):
         total: Sum of the losses of the batch, a scalar.
         weight: Number of terms in the sum.
         state: What to carry to the next batch: any nest of tensors, or None.
+        error: What a validation is judged by in place of the loss, as a sum and its weight; the
+            lower the better. None judges by the loss. It is looked at in validation alone.
     """
 
     total: Tensor
     weight: Tensor | float
     state: Any = None
+    error: tuple[float, float] | None = None
 
 
 LossFunction = Callable[[nn.Module, Any, Any], Loss]
@@ -100,7 +103,7 @@ def train(
 
     The loss of a step is the sum of the losses over all processes divided by the sum of their
     weights, so the number of processes does not change it. With a validation part the weights of
-    the best epoch are kept.
+    the best epoch are kept, by the loss or by the error that the loss function returns.
 
     Args:
         model: What is trained.
@@ -241,7 +244,7 @@ class _Run:
 
     def _forward(self, share: Share) -> Loss:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
-            total, weight, state = self.loss(self.model, share.batch, self.carried)
+            total, weight, state, _ = self.loss(self.model, share.batch, self.carried)
         if self.plan.carry_state:
             self.carried = _detach(state)
         return Loss(total, weight) if share.counts else Loss(total * 0.0, 0.0)
@@ -255,8 +258,8 @@ class _Run:
         own = [record["loss"] for record in latest]
         record = {"epoch": self.epoch, "step": self.step, "train_loss": sum(own) / len(own)}
         if self.validation is not None:
-            record["validation_loss"] = self._validate(self.validation)
-            self._judge(record["validation_loss"])
+            record |= self._validate(self.validation)
+            self._judge(record.get("validation_error", record["validation_loss"]))
         self.history.epochs.append(record)
         for logger in self.loggers:
             logger.epoch(record)
@@ -269,21 +272,30 @@ class _Run:
         self.epoch, self.position, self.carried = self.epoch + 1, 0, None
 
     @torch.no_grad()
-    def _validate(self, batches: Batches) -> float:
+    def _validate(self, batches: Batches) -> dict[str, float]:
         self.averaging.swap()
         self.model.eval()
         total, weight, state = 0.0, 0.0, None
+        wrong, of, judged = 0.0, 0.0, False
         for share in batches.epoch(0, 0, self.here.rank, self.here.size):
             result = self.loss(self.bare, share.batch, state)
             state = result.state if self.plan.carry_state else None
+            judged = judged or result.error is not None
             if share.counts:
                 total, weight = total + float(result.total), weight + float(result.weight)
-        total, weight = self.here.sum(total, weight)
+                error = result.error or (0.0, 0.0)
+                wrong, of = wrong + error[0], of + error[1]
+        total, weight, wrong, of = self.here.sum(total, weight, wrong, of)
         self.averaging.swap()
-        return total / max(weight, 1e-30)
+        found = {"validation_loss": total / max(weight, 1e-30)}
+        return found | {"validation_error": wrong / max(of, 1e-30)} if judged else found
 
     def _judge(self, loss: float) -> None:
-        """Keep the weights if they are the best so far, and let the schedules know."""
+        """Keep the weights if they are the best so far, and let the schedules know.
+
+        Args:
+            loss: Of the validation part, or its error where the loss function gives one.
+        """
         if self.plan.schedule == "plateau":
             self.plateau.update(loss)
         self.waited += 1

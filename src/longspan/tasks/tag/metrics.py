@@ -61,19 +61,16 @@ def span_scores(
     check_lengths(gold, found)
     known = sorted({label for part in (gold, found) for labels in part for label in labels})
     table, code = SpanLabels(known), {label: k for k, label in enumerate(known)}
-    flat = [
-        np.array([code[label] for labels in part for label in labels], np.int64)
-        for part in (gold, found)
-    ]
-    first = np.zeros(len(flat[0]), bool)
+
+    def flat(part: Sequence[Sequence[str]]) -> np.ndarray:
+        return np.array([code[label] for labels in part for label in labels], np.int64)
+
+    right = flat(gold)
+    first = np.zeros(len(right), bool)
     lengths = np.array([len(labels) for labels in gold], np.int64)
     first[(np.cumsum(lengths) - lengths)[lengths > 0]] = True
-    counts = table.count(*flat, first).tolist()
-    return {
-        name: SpanScore(gold, found, right)
-        for name, (gold, found, right) in zip(table.types, counts, strict=True)
-        if gold or found
-    }
+    counts = table.count(right, flat(found), first).tolist()
+    return {name: SpanScore(*c) for name, c in zip(table.types, counts, strict=True) if any(c)}
 
 
 def total(scores: dict[str, SpanScore]) -> SpanScore:
