@@ -102,22 +102,24 @@ def test_early_stopping_keeps_the_best_weights():
     assert torch.equal(model.weight, seen[1])
 
 
-def test_an_error_judges_in_place_of_the_loss():
-    """The loss falls from epoch to epoch; the error is least in the third."""
+def test_errors_judge_in_place_of_the_loss():
+    """The loss falls from epoch to epoch; the mean of two errors is least in the third."""
     model, epochs = linear(), []
 
     def loss(model, batch, state):
         found = squared_error(model, batch, state)
         if torch.is_grad_enabled():
             return found
-        if len(batch[0]) == 48:  # the first of two batches of an epoch
-            epochs.append(model.weight.detach().clone())
-        wrong = abs(len(epochs) - 3.0)
-        return found._replace(error=(wrong, 1.0) if len(batch[0]) == 48 else (0.0, 3.0))
+        if len(batch[0]) == 16:  # the second of two batches of an epoch
+            return found._replace(errors=((0.0, 3.0), (1.0, 1.0)))
+        epochs.append(model.weight.detach().clone())
+        return found._replace(errors=((abs(len(epochs) - 3.0), 1.0), (0.0, 1.0)))
 
     validation = source(batch_size=48, shuffle=False)
     history = train(model, source(), loss, Plan(max_epochs=20, patience=4), validation=validation)
-    assert [r["validation_error"] for r in history.epochs[:4]] == [0.5, 0.25, 0.0, 0.25]
+    # Half of |epoch - 3| / 4, and half of 1 / 2.
+    found = [r["validation_error"] for r in history.epochs[:4]]
+    assert found == [0.5, 0.375, 0.25, 0.375]
     assert history.best_epoch == 3
     assert len(history.epochs) == 7
     assert history.epochs[6]["validation_loss"] < history.epochs[2]["validation_loss"]

@@ -38,14 +38,14 @@ class Loss(NamedTuple):
         total: Sum of the losses of the batch, a scalar.
         weight: Number of terms in the sum.
         state: What to carry to the next batch: any nest of tensors, or None.
-        error: What a validation is judged by in place of the loss, as a sum and its weight; the
-            lower the better. None judges by the loss. It is looked at in validation alone.
+        errors: What a validation is judged by in place of the loss, the lower the better: sums
+            and their weights, of which the mean of all ratios is taken. None judges by the loss.
     """
 
     total: Tensor
     weight: Tensor | float
     state: Any = None
-    error: tuple[float, float] | None = None
+    errors: tuple[tuple[float, float], ...] | None = None
 
 
 LossFunction = Callable[[nn.Module, Any, Any], Loss]
@@ -103,7 +103,7 @@ def train(
 
     The loss of a step is the sum of the losses over all processes divided by the sum of their
     weights, so the number of processes does not change it. With a validation part the weights of
-    the best epoch are kept, by the loss or by the error that the loss function returns.
+    the best epoch are kept, by the loss or by the errors that the loss function returns.
 
     Args:
         model: What is trained.
@@ -276,25 +276,26 @@ class _Run:
         self.averaging.swap()
         self.model.eval()
         total, weight, state = 0.0, 0.0, None
-        wrong, of, judged = 0.0, 0.0, False
+        errors: tuple[tuple[float, float], ...] = ()
         for share in batches.epoch(0, 0, self.here.rank, self.here.size):
             result = self.loss(self.bare, share.batch, state)
             state = result.state if self.plan.carry_state else None
-            judged = judged or result.error is not None
+            errors = errors or ((0.0, 0.0),) * len(result.errors or ())
             if share.counts:
                 total, weight = total + float(result.total), weight + float(result.weight)
-                error = result.error or (0.0, 0.0)
-                wrong, of = wrong + error[0], of + error[1]
-        total, weight, wrong, of = self.here.sum(total, weight, wrong, of)
+                pairs = zip(errors, result.errors or (), strict=True)
+                errors = tuple((a + b, c + d) for (a, c), (b, d) in pairs)
+        sums = self.here.sum(total, weight, *(v for pair in errors for v in pair))
         self.averaging.swap()
-        found = {"validation_loss": total / max(weight, 1e-30)}
-        return found | {"validation_error": wrong / max(of, 1e-30)} if judged else found
+        loss, *ratios = (a / max(b, 1e-30) for a, b in zip(sums[::2], sums[1::2], strict=True))
+        error = {"validation_error": sum(ratios) / len(ratios)} if ratios else {}
+        return {"validation_loss": loss, **error}
 
     def _judge(self, loss: float) -> None:
         """Keep the weights if they are the best so far, and let the schedules know.
 
         Args:
-            loss: Of the validation part, or its error where the loss function gives one.
+            loss: Of the validation part, or its error where the loss function gives errors.
         """
         if self.plan.schedule == "plateau":
             self.plateau.update(loss)
