@@ -12,6 +12,7 @@ from torch import nn
 
 from longspan.errors import CheckpointError, InputError, TrainingDivergedError
 from longspan.training import (
+    BucketedBatches,
     Clipping,
     JsonLinesLogger,
     Loss,
@@ -295,6 +296,29 @@ def test_shares_of_all_processes_make_the_global_batches(world_size, max_batches
     later = [s.batch.tolist() for s in batches.epoch(2, 2, 0, 1)]
     assert later == whole[2:]
     assert [s.batch.tolist() for s in batches.epoch(3, 0, 0, 1)] != whole
+
+
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_buckets_hold_every_sequence_once_beside_those_of_its_length(world_size):
+    lengths = torch.from_numpy(np.random.default_rng(0).integers(0, 200, 1003))
+    batches = BucketedBatches(lengths, 8, lambda i: i, seed=1)
+    whole = [s.batch for s in batches.epoch(2, 0, 0, 1)]
+    assert len(whole) == len(batches) == 126
+    assert len(whole[-1]) == 1003 % 8
+    assert sorted(torch.cat(whole).tolist()) == list(range(1003))
+    padded = sum(int(lengths[batch].max()) * len(batch) for batch in whole)
+    assert padded < 1.1 * int(lengths.sum())
+    means = [float(lengths[batch].float().mean()) for batch in whole]
+    assert means != sorted(means)
+    parts = [list(batches.epoch(2, 0, rank, world_size)) for rank in range(world_size)]
+    for number, expected in enumerate(whole):
+        found = [i for p in parts if p[number].counts for i in p[number].batch.tolist()]
+        assert sorted(found) == sorted(expected.tolist())
+    assert [s.batch.tolist() for s in batches.epoch(2, 3, 0, 1)] == [b.tolist() for b in whole[3:]]
+    assert [s.batch.tolist() for s in batches.epoch(3, 0, 0, 1)] != [b.tolist() for b in whole]
+    still = BucketedBatches(lengths, 8, lambda i: i, shuffle=False)
+    order = torch.cat([s.batch for s in still.epoch(0, 0, 0, 1)])
+    assert lengths[order].tolist() == sorted(lengths.tolist(), reverse=True)
 
 
 def test_a_small_epoch_of_a_huge_set_is_cheap():

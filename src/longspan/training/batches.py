@@ -103,6 +103,52 @@ class ShuffledBatches:
         return torch.from_numpy(generator.choice(self.size, wanted, replace=False))
 
 
+class BucketedBatches(ShuffledBatches):
+    """Sequences in a new random order each epoch, in batches of similar lengths.
+
+    Sequences are shuffled, those of `POOL` batches sorted by length and cut into batches, and the
+    batches shuffled: little is padded, and every epoch has other batches.
+
+    Args:
+        lengths: Of the sequences, (S,).
+        batch_size: Sequences in a global batch, over all processes.
+        gather: Turns indices, int64 (n,), into a batch.
+        seed: Of the order.
+        shuffle: False sorts all by their lengths, the longest first, as for validation: too large
+            a batch then fails at once.
+
+    Raises:
+        InputError: If there are no sequences.
+    """
+
+    POOL = 50
+
+    def __init__(
+        self,
+        lengths: Tensor,
+        batch_size: int,
+        gather: Callable[[Tensor], Any],
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__(len(lengths), batch_size, gather, seed=seed, shuffle=shuffle)
+        self.lengths = lengths
+
+    def _order(self, epoch: int) -> Tensor:
+        if not self.shuffle:
+            return self.lengths.argsort(descending=True, stable=True)
+        generator = np.random.default_rng((self.seed, epoch))
+        order = torch.from_numpy(generator.permutation(self.size))
+        pools = order.split(self.POOL * self.batch_size)
+        order = torch.cat([p[self.lengths[p].argsort(stable=True)] for p in pools])
+        whole = self.size // self.batch_size
+        # The incomplete batch, if there is one, stays last: batches are found by their number.
+        numbers = torch.from_numpy(generator.permutation(whole))
+        begin = order[: whole * self.batch_size].view(whole, self.batch_size)[numbers].flatten()
+        return torch.cat([begin, order[whole * self.batch_size :]])
+
+
 class StreamBatches:
     """A long sequence cut into parallel streams and read in chunks, for truncated BPTT.
 

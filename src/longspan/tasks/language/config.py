@@ -16,8 +16,6 @@ Count = Annotated[int, Field(ge=1)]
 
 #: Learning rates that suit each optimiser, where none is given.
 LEARNING_RATES = {"adamw": 4e-3, "adam": 4e-3, "sgd": 1.0, "nt_asgd": 30.0}
-#: Sizes of subword vocabularies, where none is given.
-SUBWORDS = 8000
 
 
 class LanguageConfig(BaseModel):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from longspan.data.files import read_text
+from longspan.data.text import NEWLINE, normalise
 from longspan.errors import InputError
-from longspan.tasks.language.text import NEWLINE, normalise
 
 #: A text is cut at an end of line if there is one so many characters on.
 NEAR = 1000
-#: A string longer than this is no file's name.
-LONGEST_NAME = 1024
 
 
 @dataclass(frozen=True)
@@ -30,32 +25,6 @@ class Parts:
         """Return the parts that there are, by name, in their order."""
         every = {"training": self.train, "validation": self.validation, "test": self.test}
         return {name: text for name, text in every.items() if text is not None}
-
-
-def read_text(data: Any, encoding: str = "utf-8") -> str:
-    """Return a text, given as such or by the names of files.
-
-    Args:
-        data: The text; the path of a file (also as a string, if there is such a file), which may
-            be compressed (``.gz``); or a sequence of these, which follow one another, each
-            beginning on a new line.
-        encoding: Of the files.
-
-    Raises:
-        InputError: If it is none of these, or a file cannot be read in that encoding.
-    """
-    if isinstance(data, Path) or is_file(data):
-        return _read_file(Path(data), encoding)
-    if isinstance(data, str):
-        return data
-    if isinstance(data, Sequence) and not isinstance(data, bytes):
-        texts = [read_text(each, encoding) for each in data]
-        whole = [t if t.endswith(NEWLINE) else t + NEWLINE for t in texts[:-1]]
-        return "".join([*whole, *texts[-1:]])
-    raise InputError(
-        f"A text must be a string, the path of a file, or several of these, got "
-        f"{type(data).__name__}."
-    )
 
 
 def divide(
@@ -119,33 +88,3 @@ def _cut(text: str, at: int, end: int) -> int:
     """Return where to cut: at the next end of line, if it is near and something follows it."""
     line = text.find(NEWLINE, at, min(at + NEAR, end - 1))
     return at if line < 0 else line + 1
-
-
-def is_file(data: Any) -> bool:
-    """Return whether this is the path of a file, or a string that is the name of one."""
-    if isinstance(data, str) and (len(data) > LONGEST_NAME or NEWLINE in data or "\0" in data):
-        return False
-    try:
-        return isinstance(data, str | Path) and Path(data).is_file()
-    except OSError:
-        return False
-
-
-def _read_file(path: Path, encoding: str) -> str:
-    try:
-        data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"The file {path} cannot be read: {reason}.") from None
-    try:
-        return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except UnicodeError as error:
-        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
-        raise InputError(
-            f"The file {path} is not in {encoding}: line {line} has bytes that mean nothing in it. "
-            "Name its encoding (encoding='latin-1', --encoding latin-1), or save it as UTF-8."
-        ) from None
-    except LookupError:
-        raise InputError(f"There is no encoding {encoding!r}. Use utf-8 or latin-1, say.") from None

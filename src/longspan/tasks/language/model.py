@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from longspan.data.files import is_file, read_text
+from longspan.data.text import CODECS, Codec, normalise, pieces
 from longspan.errors import InputError
 from longspan.tasks.estimator import Estimator
 from longspan.tasks.language import output, storage
 from longspan.tasks.language.baselines import KneserNey
 from longspan.tasks.language.config import LanguageConfig
-from longspan.tasks.language.corpus import divide, is_file, read_text
+from longspan.tasks.language.corpus import divide
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.generation import Continuation, Sampling, generate
 from longspan.tasks.language.results import LanguageRun
 from longspan.tasks.language.scores import Evaluation, Size, bands, score
-from longspan.tasks.language.text import CODECS, Codec, normalise, pieces
 from longspan.tasks.running import loggers
 from longspan.tasks.storage import SavedModel
 from longspan.training import History

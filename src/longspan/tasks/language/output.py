@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from longspan.data.text import Codec
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.results import LanguageRun
-from longspan.tasks.language.text import Codec
 from longspan.tasks.running import facts, versions
 
 if TYPE_CHECKING:

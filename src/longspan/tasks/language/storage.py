@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from longspan.data.text import CODECS
 from longspan.errors import InputError, MissingDependencyError, ModelDirectoryError
 from longspan.tasks.estimator import checked
 from longspan.tasks.language.config import LanguageConfig
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.scores import METRICS
-from longspan.tasks.language.text import CODECS
 from longspan.tasks.storage import SavedModel, check_tensors, save_directory
 
 if TYPE_CHECKING:

@@ -4,57 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from longspan.data.ragged import Ragged
 from longspan.data.tagged import TaggedText
-from longspan.errors import InputError
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.network import TagInputs
 from longspan.tasks.tag.spans import allowed_transitions, convert, detect_scheme
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Sequences of numbers, one after the other.
-
-    Attributes:
-        values: All numbers, (N,).
-        offsets: Where each sequence begins, and N, (S + 1,).
-    """
-
-    values: Tensor
-    offsets: Tensor
-
-    @classmethod
-    def of(cls, sequences: Iterable[Sequence[int]]) -> Ragged:
-        """Return lists of numbers as one."""
-        lists = list(sequences)
-        ends = np.cumsum([0, *map(len, lists)])
-        flat = np.fromiter((v for s in lists for v in s), np.int64, int(ends[-1]))
-        return cls(torch.from_numpy(flat), torch.from_numpy(ends))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    @property
-    def lengths(self) -> Tensor:
-        """Length of each sequence, (S,)."""
-        return self.offsets.diff()
-
-    def padded(self, numbers: Tensor) -> Tensor:
-        """Return some of the sequences side by side, (T, B), with 0 at padding."""
-        begin = self.offsets[numbers]
-        lengths = self.offsets[numbers + 1] - begin
-        steps = torch.arange(int(lengths.max()) if len(lengths) else 0)[:, None]
-        inside = steps < lengths
-        at = torch.where(inside, begin + steps, 0)
-        return torch.where(inside, self.values[at], 0) if inside.numel() else at
 
 
 @dataclass(frozen=True)
@@ -177,7 +138,9 @@ class Encoder:
         labels = None
         if text.labels is not None:
             inner = [self.inward(own) for own in text.labels]
-            labels = Ragged.of([names.setdefault(x, len(names)) for x in own] for own in inner).values
+            labels = Ragged.of(
+                [names.setdefault(x, len(names)) for x in own] for own in inner
+            ).values
         intents = None
         if text.intents is not None and self.intents:
             intents = torch.tensor([self._intent.get(i, len(self.intents)) for i in text.intents])

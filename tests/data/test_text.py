@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longspan.data.text import CODECS, NEWLINE, UNKNOWN, Words, normalise, pieces
 from longspan.errors import InputError, MissingDependencyError
-from longspan.tasks.language.text import CODECS, NEWLINE, UNKNOWN, Words, normalise, pieces
 
 TEXT = "the cat sat\non the mat\n\nthe dög sat too\n" * 3
 LEARNT = {

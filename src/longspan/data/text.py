@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from longspan.errors import InputError, MissingDependencyError
-from longspan.tasks.language.config import SUBWORDS
 
 #: What stands for a token that the vocabulary lacks, and the end of a line.
 UNKNOWN, NEWLINE = "<unk>", "\n"
+#: Size of a vocabulary of subwords, where none is given.
+SUBWORDS = 8000
 
 
 def normalise(text: str, lowercase: bool = False) -> str:
