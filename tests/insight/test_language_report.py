@@ -45,7 +45,7 @@ def test_a_text_is_shown_as_it_is(run):
     html = without_plotly(language_html(run))
     assert "<b>dog" not in html
     shown = "".join(token for token, _, _ in shaded(run.evaluation))
-    assert shown.replace(" \n", "\n").startswith("the cat sat on the mat.\nthe <b>dog</b>")
+    assert "mat.\nthe <b>dog</b> ate &amp; food!\nthe cat" in shown.replace(" \n", "\n")
     bad = replace(
         run, title=HOSTILE, samples={HOSTILE: HOSTILE}, notes=[HOSTILE], settings={"seed": HOSTILE},
         evaluation=replace(run.evaluation, passage=(HOSTILE,), bits=np.array([99.0])),

@@ -1,29 +1,24 @@
-"""The command line, in processes of its own."""
+"""The command line and the forecaster's commands."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.cli.command import (
+    check_killed_and_resumed,
+    check_mistakes,
+    run,
+    run_in_two_processes,
+)
 
 from longspan.cli import with_file
 from longspan.errors import InputError
 
 FAST = ["--horizon", "6", "--max-steps", "4", "--hidden-size", "4"]
-
-
-def run(*words, **options):
-    command = [sys.executable, "-m", "longspan", *map(str, words)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, **options
-    )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +48,9 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
         "heavy = {'torch', 'polars', 'pandas', 'sklearn', 'plotly', 'numpy', 'scipy', 'jinja2'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))"
     )
-    for words in (["--help"], ["fit", "forecast", "--help"], ["--version"]):
+    for words in (
+        ["--help"], ["fit", "forecast", "--help"], ["fit", "language", "--help"], ["--version"],
+    ):  # fmt: skip
         command = [sys.executable, "-c", script, *words]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "HEAVY []" in done.stdout
@@ -105,11 +102,7 @@ def test_users_mistakes_end_with_one_message_and_code_2(model, data, tmp_path):
         "cannot be read as YAML": [*fit, data, "--config", tmp_path / "none.yaml"],
         "Unknown command": ["forecats"],
     }
-    for message, words in cases.items():
-        done = run(*words)
-        assert done.returncode == 2, (words, done.stdout, done.stderr)
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
+    check_mistakes(cases)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "torn"]
 
 
@@ -138,48 +131,18 @@ def test_options_from_a_file_and_flags_that_win(data, tmp_path):
 
 
 def test_killed_and_resumed_it_ends_with_the_same_model(data, tmp_path):
-    """SIGKILL whenever it comes, then --resume: the same weights, bit for bit."""
-
-    def words(name):
-        return [
-            "fit", "forecast", data, "--target", "sales", "--time", "step", "--horizon", "6",
-            "--max-epochs", "30", "--hidden-size", "6", "--dropout", "0.2", "--batch-size", "8",
-            "--checkpoint-dir", tmp_path / f"{name}-state", "--checkpoint-every", "7",
-            "--log-dir", tmp_path / f"{name}-log", "--resume", "--no-report",
-            "--output", tmp_path / name,
-        ]  # fmt: skip
-
-    assert run(*words("whole")).returncode == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "longspan", *map(str, words("killed"))],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    state = tmp_path / "killed-state" / "checkpoint.pt"
-    while not state.exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed").exists()
-    assert run(*words("killed")).returncode == 0
-    for name in ("model.safetensors",):
-        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    logs = [(tmp_path / f"{name}-log" / "log.jsonl").read_bytes() for name in ("killed", "whole")]
-    assert logs[0] == logs[1]
+    words = [
+        "fit", "forecast", data, "--target", "sales", "--time", "step", "--horizon", "6",
+        "--max-epochs", "30", "--hidden-size", "6", "--dropout", "0.2", "--batch-size", "8",
+    ]  # fmt: skip
+    check_killed_and_resumed(words, tmp_path)
 
 
 def test_torchrun_trains_one_model_with_two_processes(data, tmp_path):
-    flags = ["--target", "sales", "--time", "step", *FAST, "--no-report", "--output"]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command = [
-        *launcher, "--nproc-per-node", "2", "-m", "longspan", "fit", "forecast", str(data), *flags,
-        str(tmp_path / "two"), "--log-dir", str(tmp_path / "log"),
-    ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    words = ["fit", "forecast", data, "--target", "sales", "--time", "step", *FAST, "--no-report"]
+    done = run_in_two_processes(*words, "--output", tmp_path / "two", "--log-dir", tmp_path / "log")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Model:") == 1
-    assert run("fit", "forecast", data, *flags, tmp_path / "one").returncode == 0
+    assert run(*words, "--output", tmp_path / "one").returncode == 0
     tables = [pl.read_csv(run("predict", tmp_path / n).stdout.encode()) for n in ("one", "two")]
     np.testing.assert_allclose(tables[0].to_numpy(), tables[1].to_numpy(), rtol=1e-4)
