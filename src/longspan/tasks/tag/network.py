@@ -1,4 +1,4 @@
-"""The tagger's network: words and their characters, both directions, labels that know each other."""
+"""The tagger's network: words and their characters, read both ways, and labels in a chain."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ class TagNetwork(nn.Module):
         recurrent_dropout: Inside the recurrence.
     """
 
+    rare: Tensor
+
     def __init__(
         self,
         *,
@@ -88,7 +90,7 @@ class TagNetwork(nn.Module):
         recurrent_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.crf, self.rare_rate, self.constrained = crf, rare_rate, constraints is not None
+        self.crf, self.rare_rate = crf, rare_rate
         self.word_embedding = nn.Embedding(num_words, word_size, padding_idx=PADDING)
         bound = (3.0 / word_size) ** 0.5
         with torch.no_grad():
@@ -101,7 +103,7 @@ class TagNetwork(nn.Module):
                 num_characters, kind=character_encoder, output_size=character_size,
                 embedding_size=character_embedding_size,
             )  # fmt: skip
-        layer = {"lstm": longspan.nn.LSTM, "gru": longspan.nn.GRU}[cell]
+        layer: Any = {"lstm": longspan.nn.LSTM, "gru": longspan.nn.GRU}[cell]
         options: dict[str, Any] = {"recurrent_dropout": recurrent_dropout}
         self.recurrent = layer(
             word_size + (character_size if self.characters else 0), hidden_size, num_layers,
@@ -116,13 +118,18 @@ class TagNetwork(nn.Module):
         self.intents = _Intents(2 * hidden_size, num_intents) if num_intents else None
 
     def forward(self, inputs: TagInputs) -> tuple[Tensor, Tensor | None]:
-        """Return scores of the labels, (T, B, K), and of the intents, (B, N) or None."""
+        """Return scores of the labels, (T, B, K), and of the intents, (B, N) or None.
+
+        What stands at padding is never read, and its scores mean nothing.
+        """
         parts = [self.word_embedding(self._with_unknown(inputs.words))]
         if self.characters is not None:
             known = self.characters(inputs.characters, inputs.character_lengths)
             parts.append(known[inputs.forms])
         x = self.dropout(torch.cat(parts, -1))
-        h = self.dropout(self.recurrent(x, lengths=inputs.lengths)[0])
+        h = x.new_zeros(*x.shape[:2], self.output.in_features)
+        if len(x):
+            h = self.dropout(self.recurrent(x, lengths=inputs.lengths)[0])
         intents = self.intents(h, inputs.lengths) if self.intents is not None else None
         return self.output(h), intents
 
