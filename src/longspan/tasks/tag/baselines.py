@@ -9,7 +9,7 @@ from typing import Any
 from longspan.data.tagged import TaggedText
 
 #: Name of the baseline in tables.
-MOST_FREQUENT = "most frequent label of each word"
+MOST_FREQUENT = "most frequent label"
 
 
 @dataclass(frozen=True)

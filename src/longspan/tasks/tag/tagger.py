@@ -138,6 +138,11 @@ class Tagger(Estimator):
         """
         return self._answers(self._words(data, **reading)).labels
 
+    def answer(self, data: Any, **reading: Any) -> tuple[list[list[str]], Answers]:
+        """Return the words, and labels, intents and their probability at once; see `predict`."""
+        text = self._words(data, **reading)
+        return text.words, self._answers(text)
+
     def predict_intent(self, data: Any, **reading: Any) -> list[str]:
         """Return the most probable intent of each sequence; arguments as in `predict`.
 
