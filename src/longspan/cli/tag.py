@@ -77,12 +77,12 @@ def print_tag_scores(evaluation: Evaluation) -> None:
     from longspan.tasks.tag.scores import METRICS
 
     own = evaluation.scores["model"]
-    columns = {name: f"{heading} %" for name, (heading, _) in METRICS.items() if name in own}
+    columns = {name: heading for name, (heading, _) in METRICS.items() if name in own}
     scores = {
         who: {name: 100 * found.get(name, 0.0) for name in columns}
         for who, found in evaluation.scores.items()
     }
-    title = f"Scores on {evaluation.sequences:,} sequences (higher is better)"
+    title = f"Scores in % on {evaluation.sequences:,} sequences (higher is better)"
     print_table(title, "model", columns, scores, max)
     if not evaluation.types:
         return

@@ -45,11 +45,11 @@ def tag_verdict(evaluation: Evaluation | None) -> str:
         fewer = 100.0 * (own - counted) / (1.0 - counted)
         return (
             f"The network reaches {100 * own:.2f} % {title} in place of {100 * counted:.2f} % with "
-            f"the {MOST_FREQUENT}: {fewer:.0f} % of its errors are gone."
+            f"the {MOST_FREQUENT} of each word: {fewer:.0f} % of its errors are gone."
         )
     return (
-        f"The network does not beat the {MOST_FREQUENT}: {100 * own:.2f} % {title} in place of "
-        f"{100 * counted:.2f} %. Give it more data, more units or more passes."
+        f"The network does not beat the {MOST_FREQUENT} of each word: {100 * own:.2f} % {title} in "
+        f"place of {100 * counted:.2f} %. Give it more data, more units or more passes."
     )
 
 

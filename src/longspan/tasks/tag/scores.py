@@ -22,7 +22,7 @@ METRICS = {
     "precision": ("precision", "share of the spans found that are right: start, end and type"),
     "recall": ("recall", "share of the spans there that were found"),
     "accuracy": ("accuracy", "share of words with the right label"),
-    "unknown_accuracy": ("accuracy, unknown words", "the same over words not seen in training"),
+    "unknown_accuracy": ("on unknown words", "the same over words not seen in training"),
     "sequence_accuracy": ("whole sequences", "share of sequences all of whose labels are right"),
     "intent_accuracy": ("intent accuracy", "share of sequences with the right intent"),
     "frame_accuracy": ("labels and intent", "share of sequences with everything right"),
