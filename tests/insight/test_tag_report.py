@@ -37,7 +37,7 @@ def test_everything_is_there(run):
         "What follows what", "The data", "Training", "Settings",
     ]  # fmt: skip
     assert page.links == []
-    for word in (MOST_FREQUENT, "span F1", "intent accuracy", "Wrong, and sure of it", "BIOES"):
+    for word in (MOST_FREQUENT, "span F1", "all right", "Wrong, and sure of it", "BIOES"):
         assert word in page.text
     assert tag_verdict(run.evaluation) in page.text
     mistake = run.evaluation.worst[0]

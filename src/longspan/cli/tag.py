@@ -19,6 +19,13 @@ from longspan.tasks.tag.config import TagConfig
 if TYPE_CHECKING:
     from longspan.tasks.tag.scores import Evaluation
 
+#: Metrics that are printed; see `longspan.tasks.tag.scores.METRICS`.
+COLUMNS = (
+    "f1", "accuracy", "unknown_accuracy", "sequence_accuracy", "intent_accuracy", "frame_accuracy",
+)  # fmt: skip
+#: Types of spans that are printed at most; the report has more.
+TYPES = 20
+
 
 @fit.command(name="tag")
 def fit_tag(
@@ -77,7 +84,7 @@ def print_tag_scores(evaluation: Evaluation) -> None:
     from longspan.tasks.tag.scores import METRICS
 
     own = evaluation.scores["model"]
-    columns = {name: heading for name, (heading, _) in METRICS.items() if name in own}
+    columns = {name: METRICS[name][0] for name in COLUMNS if name in own}
     scores = {
         who: {name: 100 * found.get(name, 0.0) for name in columns}
         for who, found in evaluation.scores.items()
@@ -88,7 +95,8 @@ def print_tag_scores(evaluation: Evaluation) -> None:
         return
     headings = {"precision": "precision %", "recall": "recall %", "f1": "F1 %", "gold": "spans",
                 "found": "found"}  # fmt: skip
-    every = {**evaluation.types, "all": total(evaluation.types)}
+    common = sorted(evaluation.types.items(), key=lambda item: -item[1].gold)[:TYPES]
+    every = {**dict(common), f"all {len(evaluation.types)} types": total(evaluation.types)}
     rows = {
         name: {
             key: str(value) if isinstance(value := getattr(s, key), int) else f"{100 * value:.2f}"
@@ -96,7 +104,7 @@ def print_tag_scores(evaluation: Evaluation) -> None:
         }
         for name, s in every.items()
     }
-    print_table("Spans by type, as conlleval counts them", "type", headings, rows)
+    print_table("The most frequent spans, as conlleval counts them", "type", headings, rows)
 
 
 def _evaluate(model: Any, data: Path, **reading: Any) -> None:

@@ -16,8 +16,10 @@ from longspan.tasks.tag.scores import METRICS, Evaluation, Mistake, main_metric
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+#: Metrics that have no card.
+ASIDE = ("precision", "recall", "unknown_accuracy")
 #: Labels in the picture of confusions, and rows of the other tables, at most.
-LABELS, ROWS = 20, 40
+LABELS, ROWS = 20, 20
 
 
 def tag_html(run: TagRun) -> str:
@@ -113,7 +115,8 @@ def _context(evaluation: Evaluation) -> dict[str, Any]:
         types["all types"] = total(evaluation.types)
     pairs = [(g, f, n) for (g, f), n in evaluation.intent_confusions.items()][:ROWS]
     return {
-        "metrics": metrics, "best": best, "types": types,
+        "metrics": metrics, "cards": [name for name in metrics if name not in ASIDE],
+        "best": best, "types": types,
         "more_types": max(len(evaluation.types) - ROWS, 0), "intents": pairs,
         "mistakes": {
             "Most wrong labels": [shown(m) for m in evaluation.worst],

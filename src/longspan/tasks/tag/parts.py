@@ -135,7 +135,10 @@ def given_part(data: Any, reading: Reading) -> TaggedText | None:
 
 def title(data: Any) -> str:
     """Return what a report calls the data."""
-    return Path(data).name if isinstance(data, str | Path) else "labelled sequences"
+    if not isinstance(data, str | Path):
+        return "labelled sequences"
+    path = Path(data).absolute()
+    return f"{path.parent.name}/{path.name}" if path.is_dir() else path.name
 
 
 def _read(path: str | Path, reading: Reading, labelled: bool) -> TaggedText:

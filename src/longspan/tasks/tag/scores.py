@@ -22,10 +22,10 @@ METRICS = {
     "precision": ("precision", "share of the spans found that are right: start, end and type"),
     "recall": ("recall", "share of the spans there that were found"),
     "accuracy": ("accuracy", "share of words with the right label"),
-    "unknown_accuracy": ("on unknown words", "the same over words not seen in training"),
-    "sequence_accuracy": ("whole sequences", "share of sequences all of whose labels are right"),
-    "intent_accuracy": ("intent accuracy", "share of sequences with the right intent"),
-    "frame_accuracy": ("labels and intent", "share of sequences with everything right"),
+    "unknown_accuracy": ("new words", "accuracy over words not seen in training"),
+    "sequence_accuracy": ("sequences", "share of sequences all of whose labels are right"),
+    "intent_accuracy": ("intents", "share of sequences with the right intent"),
+    "frame_accuracy": ("all right", "share of sequences with all labels and the intent right"),
 }
 #: Of the sequences with mistakes, so many are kept to be shown, in each of two orders.
 SHOWN = 10
