@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from longspan.tasks import load as load
     from longspan.tasks.forecast import Forecaster as Forecaster
     from longspan.tasks.language import LanguageModel as LanguageModel
+    from longspan.tasks.tag import Tagger as Tagger
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "Forecaster": "longspan.tasks.forecast",
     "LanguageModel": "longspan.tasks.language",
+    "Tagger": "longspan.tasks.tag",
     "load": "longspan.tasks",
 }
 _SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
 
-__all__ = ["Forecaster", "LanguageModel", "__version__", "load"]
+__all__ = ["Forecaster", "LanguageModel", "Tagger", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -140,11 +140,11 @@ def test_a_malformed_line_is_named(message, tmp_path):
 
 def test_wrong_encodings_columns_and_files(tmp_path):
     latin = put(tmp_path / "a.txt", "He O\ncafé O\n", "latin-1")
-    with pytest.raises(InputError, match=r"a\.txt, line 2: not text in utf-8"):
+    with pytest.raises(InputError, match=r"a\.txt is not in utf-8: line 2 "):
         read_tagged(latin)
     assert read_tagged(latin, encoding="latin-1").words == [["He", "café"]]
     wide = put(tmp_path / "b.txt", "He O\n", "utf-16")
-    with pytest.raises(InputError, match=r"b\.txt, line 1: not text"):
+    with pytest.raises(InputError, match=r"b\.txt is not in utf-8: line 1 "):
         read_tagged(wide)
     assert read_tagged(wide, encoding="utf-16").words == [["He"]]
     (tmp_path / "c.jsonl.gz").write_bytes(b"no gzip")

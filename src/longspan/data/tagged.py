@@ -7,7 +7,6 @@ by file and line number.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longspan.data.files import read_file
 from longspan.errors import InputError, unknown_name
 
 #: Columns of CoNLL-U, by the names of its definition.
@@ -123,30 +123,9 @@ def read_tagged(
     return _in_columns(_column_rows(path, encoding), columns[: 1 + labelled], path)
 
 
-def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """Return the lines of a text file, without their ends; a byte order mark is dropped.
-
-    Raises:
-        InputError: If there is no such file, or it is not in this encoding.
-    """
-    try:
-        data = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"The file {path} cannot be read: {reason}.") from None
-    try:
-        text = data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    except LookupError:
-        raise InputError(f"There is no encoding {encoding!r}. Use utf-8 or latin-1, say.") from None
-    except UnicodeError as error:
-        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
-        raise InputError(
-            f"{path}, line {line}: not text in {encoding} ({error}). Give the encoding it is in "
-            "(--encoding latin-1, say), or convert the file."
-        ) from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+def _lines(path: Path, encoding: str) -> list[str]:
+    """Return the lines of a text file, without their ends."""
+    lines = [line.removesuffix("\r") for line in read_file(path, encoding).split("\n")]
     return lines[:-1] if lines[-1] == "" else lines
 
 
@@ -156,7 +135,7 @@ Row = tuple[int, list[str] | None]
 
 def _column_rows(path: Path, encoding: str) -> Iterator[Row]:
     separator, count = None, None
-    for number, line in enumerate(read_lines(path, encoding), 1):
+    for number, line in enumerate(_lines(path, encoding), 1):
         if not line.strip():
             yield number, None
             continue
@@ -178,7 +157,7 @@ def _column_rows(path: Path, encoding: str) -> Iterator[Row]:
 
 def _conllu_rows(path: Path, encoding: str) -> Iterator[Row]:
     """Yield words; comments, tokens of several words (3-4) and empty nodes (8.1) are none."""
-    for number, line in enumerate(read_lines(path, encoding), 1):
+    for number, line in enumerate(_lines(path, encoding), 1):
         if not line.strip():
             yield number, None
             continue
@@ -224,7 +203,7 @@ def _read_json_lines(path: Path, encoding: str, labelled: bool) -> TaggedText:
     labels: list[list[str]] = []
     intents: list[Any] = []
     numbers = []
-    for number, line in enumerate(read_lines(path, encoding), 1):
+    for number, line in enumerate(_lines(path, encoding), 1):
         if not line.strip():
             continue
         item = _parse_json(path, number, line)
@@ -277,7 +256,7 @@ def _read_parallel(path: Path, encoding: str, labelled: bool) -> TaggedText:
 
 
 def _stripped(path: Path, encoding: str) -> list[str]:
-    return [line.strip(" \t") for line in read_lines(path, encoding)]
+    return [line.strip(" \t") for line in _lines(path, encoding)]
 
 
 def _same_count(file: Path, found: int, expected: int) -> None:

@@ -2,5 +2,6 @@
 
 from longspan.insight.forecast_report import forecast_html, verdict, write_report
 from longspan.insight.language_report import language_html
+from longspan.insight.tag_report import tag_html
 
-__all__ = ["forecast_html", "language_html", "verdict", "write_report"]
+__all__ = ["forecast_html", "language_html", "tag_html", "verdict", "write_report"]
