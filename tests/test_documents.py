@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,8 @@ def test_examples_run(name, tmp_path, monkeypatch, capsys):
 
 def test_there_are_examples():
     assert len(EXAMPLES) >= 4
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.name)
+def test_example_scripts_find_what_they_import(path):
+    runpy.run_path(str(path), run_name="imported")
