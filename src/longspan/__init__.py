@@ -12,17 +12,19 @@ if TYPE_CHECKING:
     from longspan.tasks import load as load
     from longspan.tasks.forecast import Forecaster as Forecaster
     from longspan.tasks.language import LanguageModel as LanguageModel
+    from longspan.tasks.translate import Translator as Translator
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "Forecaster": "longspan.tasks.forecast",
     "LanguageModel": "longspan.tasks.language",
+    "Translator": "longspan.tasks.translate",
     "load": "longspan.tasks",
 }
 _SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
 
-__all__ = ["Forecaster", "LanguageModel", "__version__", "load"]
+__all__ = ["Forecaster", "LanguageModel", "Translator", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 TASKS: dict[str, str] = {
     "forecast": "longspan.tasks.forecast:Forecaster",
     "language": "longspan.tasks.language:LanguageModel",
+    "translate": "longspan.tasks.translate:Translator",
 }
 
 
