@@ -129,8 +129,8 @@ def test_files_that_cannot_be_read(name, text, message, tmp_path):
     (tmp_path / name).write_bytes(text)
     with pytest.raises(InputError, match=message):
         read_pairs(tmp_path / name)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no file that ends in"):
-        (tmp_path / "empty").mkdir()
         read_pairs(tmp_path / "empty")
 
 

@@ -3,8 +3,10 @@
 A mistake of the user's ends with one message on standard error and exit code 2.
 """
 
-from longspan.cli import forecast, language, models
+from longspan.cli import forecast, language, models, translate
 from longspan.cli.application import app, main, with_file
 from longspan.cli.forecast import print_scores
 
-__all__ = ["app", "forecast", "language", "main", "models", "print_scores", "with_file"]
+__all__ = [
+    "app", "forecast", "language", "main", "models", "print_scores", "translate", "with_file",
+]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +10,15 @@ from cyclopts import Parameter
 
 from longspan.cli.application import fit
 from longspan.cli.run import RunFlags, finish, print_table
+from longspan.cli.saved import SAVED, Saved, write_whole
+from longspan.errors import InputError
 from longspan.tasks.forecast.config import ForecastConfig
 
 if TYPE_CHECKING:
     from longspan.tasks.forecast.results import Evaluation
+
+#: How times are written to CSV.
+TIMES = "%Y-%m-%d %H:%M:%S"
 
 
 @fit.command(name="forecast")
@@ -98,3 +104,29 @@ def print_scores(evaluation: Evaluation) -> None:
         }
     title = "Scores on data the model did not see (lower is better)"
     print_table(title, "forecast", columns, scores)
+
+
+def _evaluate(model: Any, data: Path, *, windows: int = 4, allow_seen: bool = False) -> None:
+    print_scores(model.evaluate(data, windows, allow_seen=allow_seen))
+
+
+def _predict(
+    model: Any, data: Path | None, *, future: Path | None = None, output: Path | None = None
+) -> None:
+    if output is not None and output.suffix not in (".csv", ".parquet"):
+        raise InputError(f"--output must end in .csv or .parquet, got {output}.")
+    table = model.predict(data, future)
+    if output is None:
+        sys.stdout.write(table.write_csv(datetime_format=TIMES))
+        return
+    if output.suffix == ".csv":
+        write_whole(output, lambda path: table.write_csv(path, datetime_format=TIMES))
+    else:
+        write_whole(output, table.write_parquet)
+    print(f"Forecasts: {output}")
+
+
+SAVED["Forecaster"] = Saved(
+    "forecasters", _evaluate, _predict,
+    {"evaluate": ("windows", "allow_seen"), "predict": ("future", "output")},
+)  # fmt: skip

@@ -10,6 +10,8 @@ from cyclopts import Parameter
 
 from longspan.cli.application import app, fit
 from longspan.cli.run import RunFlags, finish, print_table
+from longspan.cli.saved import SAVED, Saved
+from longspan.errors import InputError
 from longspan.tasks.language.config import LanguageConfig
 
 if TYPE_CHECKING:
@@ -93,7 +95,6 @@ def generate(
     stop
         Text before which to end.
     """
-    from longspan.errors import InputError
     from longspan.tasks import load
     from longspan.tasks.language import LanguageModel
 
@@ -124,3 +125,16 @@ def print_language_scores(evaluation: Evaluation) -> None:
     print_table(title, "model", columns, evaluation.scores)
     if size.unknown:
         print(f"Note: {100 * size.unknown / size.tokens:.2g} % of the tokens are unknown ones.")
+
+
+def _evaluate(model: Any, data: Path, *, encoding: str = "utf-8") -> None:
+    print_language_scores(model.evaluate(data, encoding=encoding))
+
+
+def _predict(model: Any, data: Path | None, **_: Any) -> None:
+    raise InputError("The model is a LanguageModel, which writes text: use longspan generate.")
+
+
+SAVED["LanguageModel"] = Saved(
+    "language models", _evaluate, _predict, {"evaluate": ("encoding",), "predict": ("output",)}
+)

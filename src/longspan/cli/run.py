@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,18 @@ def finish(
         print(f"Report: {directory / 'report.html'}")
 
 
-def print_table(title: str, first: str, columns: dict[str, str], scores: dict[str, Any]) -> Any:
-    """Print scores, the lowest of each column in bold.
+def print_table(
+    title: str, first: str, columns: dict[str, str], scores: dict[str, Any],
+    best: Callable[[Iterable[float]], float] = min,
+) -> Any:  # fmt: skip
+    """Print scores, the best of each column in bold.
 
     Args:
         title: Of the table.
         first: Title of the column of names.
         columns: Titles by metric.
         scores: Values by name and metric; text is printed as it is.
+        best: Which value of a column is the best: ``min`` or ``max``.
     """
     from rich.console import Console
     from rich.table import Table
@@ -102,7 +106,7 @@ def print_table(title: str, first: str, columns: dict[str, str], scores: dict[st
             if isinstance(value, str):
                 cells.append(value)
                 continue
-            best = value <= min(each[metric] for each in scores.values())
-            cells.append(f"[bold]{value:.4g}[/]" if best else f"{value:.4g}")
+            first_of_all = value == best(each[metric] for each in scores.values())
+            cells.append(f"[bold]{value:.4g}[/]" if first_of_all else f"{value:.4g}")
         table.add_row(name, *cells)
     Console().print(table)

@@ -129,3 +129,12 @@ def examples(
         Example(source, reference, output, chrf.sentence_score(output, [reference]).score)
         for source, reference, output in zip(sources, references, outputs, strict=True)
     )
+
+
+def best(scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return the best value of each metric over all predictors; NaN is none."""
+    found = {}
+    for name, metric in METRICS.items():
+        values = [each[name] for each in scores.values() if not math.isnan(each[name])]
+        found[name] = (max if metric.higher else min)(values, default=math.nan)
+    return found

@@ -157,7 +157,7 @@ class Translator(Estimator):
         found = self._translate([clean(text, lowercase) for text in given], beam, longest)
         return found[0] if isinstance(source, str) else found
 
-    def attention(self, source: str, target: str | None = None) -> Alignment:
+    def align(self, source: str, target: str | None = None) -> Alignment:
         """Return where the decoder looks while it writes a target.
 
         Args:

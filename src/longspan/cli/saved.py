@@ -1,0 +1,73 @@
+"""What ``longspan evaluate`` and ``longspan predict`` do with a model of each kind.
+
+Each task's file puts a `Saved` into `SAVED`; the commands in ``models.py`` know no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longspan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A kind of model.
+
+    Attributes:
+        plural: What such models are called.
+        evaluate: Called with the model, the file, and the flags that were given.
+        predict: Called with the model, the file or None, and the flags that were given.
+        flags: Those that each of the two takes, by its name.
+    """
+
+    plural: str
+    evaluate: Callable[..., None]
+    predict: Callable[..., None]
+    flags: dict[str, tuple[str, ...]]
+
+
+#: By the name of the estimator's class.
+SAVED: dict[str, Saved] = {}
+
+
+def run(command: str, path: Path, data: Path | None, given: dict[str, Any]) -> None:
+    """Load a model and do what was asked with it.
+
+    Args:
+        command: ``evaluate`` or ``predict``.
+        path: The model directory.
+        data: The file.
+        given: Flags by name; those that are None were not given.
+
+    Raises:
+        InputError: If a flag is not for such a model.
+    """
+    from longspan.tasks import load
+
+    model = load(path)
+    kind = SAVED[type(model).__name__]
+    flags = {name: value for name, value in given.items() if value is not None}
+    wrong = [name for name in flags if name not in kind.flags[command]]
+    if wrong:
+        others = [k.plural for k in SAVED.values() if wrong[0] in k.flags[command]]
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in wrong)
+        raise InputError(
+            f"There are flags that are for {' and '.join(others)}: {names}. The model in {path} is "
+            f"a {type(model).__name__}; leave them out."
+        )
+    getattr(kind, command)(model, data, **flags)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file under a temporary name and then put it in place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
