@@ -29,8 +29,8 @@ def files(tmp_path_factory):
 def model(files, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "digits"
     done = run(
-        "fit", "translate", files / "digits", files / "words", *FAST, "--max-epochs", "2",
-        "--output", path,
+        "fit", "translate", files / "digits", files / "words", *FAST, "--max-epochs", "12",
+        "--learning-rate", "0.02", "--output", path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "nearest training pair" in done.stdout

@@ -1,6 +1,7 @@
 """From what a user has (files, frames, arrays) to what a network reads: panels and windows."""
 
 from longspan.data.frequency import Frequency
+from longspan.data.pairs import Pairs, read_pairs
 from longspan.data.panel import Panel
 from longspan.data.prepare import build_panel
 from longspan.data.schema import Schema
@@ -9,6 +10,6 @@ from longspan.data.tagged import TaggedText, read_tagged, tagged_text
 from longspan.data.windows import WindowRange, Windows, gather
 
 __all__ = [
-    "Frequency", "Panel", "Schema", "TaggedText", "WindowRange", "Windows", "build_panel", "gather",
-    "read_table", "read_tagged", "tagged_text",
+    "Frequency", "Pairs", "Panel", "Schema", "TaggedText", "WindowRange", "Windows", "build_panel",
+    "gather", "read_pairs", "read_table", "read_tagged", "tagged_text",
 ]  # fmt: skip

@@ -184,8 +184,12 @@ class Translator(Estimator):
 
         Args:
             options: `beam_size`, `length_penalty`, `max_length`: see `translate`.
+
+        Raises:
+            InputError: If an option is out of range.
         """
         self._check_fitted()
+        self._search_options(**options)
         return Conversation(self, options)
 
     def evaluate(self, source: Any, target: Any = None, *, encoding: str = "utf-8") -> Evaluation:
