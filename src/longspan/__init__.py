@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from longspan.tasks.forecast import Forecaster as Forecaster
     from longspan.tasks.language import LanguageModel as LanguageModel
     from longspan.tasks.tag import Tagger as Tagger
+    from longspan.tasks.translate import Translator as Translator
 
 __version__ = "0.1.0"
 
@@ -24,13 +25,14 @@ _LAZY = {
     "LanguageModel": "longspan.tasks.language",
     "SequenceFeatures": "longspan.tasks.classify",
     "Tagger": "longspan.tasks.tag",
+    "Translator": "longspan.tasks.translate",
     "load": "longspan.tasks",
 }
 _SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
 
 __all__ = [
-    "Classifier", "Forecaster", "LanguageModel", "SequenceFeatures", "Tagger", "__version__",
-    "load",
+    "Classifier", "Forecaster", "LanguageModel", "SequenceFeatures", "Tagger", "Translator",
+    "__version__", "load",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from longspan.cli.application import app
 def evaluate(
     model: Path,
     data: Path,
+    reference: Path | None = None,
     /,
     *,
     windows: int | None = None,
@@ -34,6 +35,8 @@ def evaluate(
     data
         The file: a table with the columns that a forecaster was trained on, a text, or labelled
         sequences.
+    reference
+        For translators: the file of translations, where `data` has only the other side.
     windows
         For forecasters: horizons at the end of each series to forecast; 4 by default.
     allow_seen
@@ -56,9 +59,9 @@ def evaluate(
         Of a file of text; utf-8 by default.
     """
     flags = {
-        "windows": windows, "allow_seen": allow_seen or None, "word_column": word_column,
-        "label_column": label_column, "text": text, "label": label, "id": id, "time": time,
-        "values": values, "encoding": encoding,
+        "reference": reference, "windows": windows, "allow_seen": allow_seen or None,
+        "word_column": word_column, "label_column": label_column, "text": text, "label": label,
+        "id": id, "time": time, "values": values, "encoding": encoding,
     }  # fmt: skip
     saved.run("evaluate", model, data, flags)
 
@@ -78,14 +81,15 @@ def predict(
     values: list[str] | None = None,
     encoding: str | None = None,
 ) -> None:
-    """Forecast with a saved forecaster, label sequences with a tagger, or classify them.
+    """Forecast, label, classify or translate with a saved model.
 
     Parameters
     ----------
     model
         The model directory.
     data
-        The series up to now, by default the data that a forecaster was trained on; or sequences.
+        The series up to now, by default the data that a forecaster was trained on; or sequences;
+        or texts to translate, one a line, by default those of standard input.
     future
         For forecasters: a file with the covariates known in advance, for the horizon.
     output

@@ -2,6 +2,7 @@
 
 from longspan.data.frequency import Frequency
 from longspan.data.labelled import read_labelled
+from longspan.data.pairs import Pairs, read_pairs
 from longspan.data.panel import Panel
 from longspan.data.prepare import build_panel
 from longspan.data.schema import Schema
@@ -11,6 +12,7 @@ from longspan.data.tagged import TaggedText, read_tagged, tagged_text
 from longspan.data.windows import WindowRange, Windows, gather
 
 __all__ = [
-    "Frequency", "Labelled", "Panel", "Schema", "TaggedText", "WindowRange", "Windows", "as_series",
-    "build_panel", "gather", "read_labelled", "read_table", "read_tagged", "tagged_text",
+    "Frequency", "Labelled", "Pairs", "Panel", "Schema", "TaggedText", "WindowRange", "Windows",
+    "as_series", "build_panel", "gather", "read_labelled", "read_pairs", "read_table",
+    "read_tagged", "tagged_text",
 ]  # fmt: skip

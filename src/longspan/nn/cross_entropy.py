@@ -138,3 +138,22 @@ def sampled_cross_entropy(
     if bias is not None:
         own = own + bias[targets, None]
     return (torch.cat([own, others], 1).logsumexp(1) - own[:, 0]).sum()
+
+
+def smoothing_penalty(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """Return what label smoothing adds to the loss, for a share of 1, summed over rows.
+
+    With a share ε of each target spread over all V classes (Szegedy et al. 2016), the loss is
+
+        (1 - ε)·(-log p_target) + ε·mean_k(-log p_k) = -log p_target + ε·(z_target - mean_k z_k),
+
+    and the mean of the scores z = W x + b needs only the mean of W and of b.
+
+    Args:
+        x: (N, P).
+        weight: W, (V, P).
+        bias: b, (V,), or None.
+        targets: Classes, int64 (N,).
+    """
+    penalty = (x * (F.embedding(targets, weight) - weight.mean(0))).sum()
+    return penalty if bias is None else penalty + (bias[targets] - bias.mean()).sum()

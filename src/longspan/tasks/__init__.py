@@ -13,6 +13,7 @@ TASKS: dict[str, str] = {
     "tag": "longspan.tasks.tag:Tagger",
     "classify": "longspan.tasks.classify:Classifier",
     "features": "longspan.tasks.classify:SequenceFeatures",
+    "translate": "longspan.tasks.translate:Translator",
 }
 
 
