@@ -1,4 +1,4 @@
-"""Training throughput of taggers, classifiers and translators with our layers and with torch's.
+"""Training throughput of classifiers and translators with our layers and with torch's.
 
     python -m benchmarks.speed.tasks
 
@@ -26,7 +26,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import longspan.nn
 from benchmarks.machine import machine
 from longspan.tasks.classify.network import Batch, ClassifyNetwork, InputShape, SequenceEncoder
-from longspan.tasks.tag.network import TagInputs, TagNetwork
 from longspan.tasks.translate.network import PairBatch, TranslateNetwork
 
 #: Rounds in which both take a turn, batches in a turn, and turns that do not count.
@@ -84,35 +83,6 @@ def lengths_like(mean: float, batch: int, generator: np.random.Generator) -> Ten
     centre = max(generator.gamma(4.0, mean / 4.0), 3.0)
     drawn = generator.normal(centre, 0.05 * centre + 0.5, batch)
     return torch.from_numpy(np.maximum(np.rint(drawn), 1).astype(np.int64))
-
-
-def tagger(generator: np.random.Generator) -> Case:
-    """CoNLL-2000: 9,000 words, 23 labels, 24 words a sentence."""
-    network = TagNetwork(
-        num_words=9000, num_characters=80, num_labels=23, hidden_size=200, dropout=0.0,
-        rare_rate=0.0,
-    )  # fmt: skip
-    batches = []
-    for _ in range(BATCHES):
-        lengths = lengths_like(24, 32, generator)
-        shape = (int(lengths.max()), 32)
-        count = int(lengths.sum() * 0.6)
-        sizes = torch.from_numpy(generator.integers(1, 10, count))
-        draw = generator.integers
-        batches.append(
-            TagInputs(
-                words=torch.from_numpy(draw(2, 9000, shape)),
-                forms=torch.from_numpy(draw(0, count, shape)),
-                characters=torch.from_numpy(draw(2, 80, (int(sizes.max()), count))),
-                character_lengths=sizes, lengths=lengths,
-                labels=torch.from_numpy(draw(0, 23, shape)),
-            )
-        )  # fmt: skip
-
-    def loss(model: Any, inputs: TagInputs) -> Tensor:
-        return model.label_loss(model(inputs)[0], inputs).mean()
-
-    return Case("tagger, CoNLL-2000, BiLSTM 2 × 200, CRF", network, batches, loss)
 
 
 def classifier(generator: np.random.Generator, title: str, mean: float, **options: Any) -> Case:
@@ -207,7 +177,6 @@ def main() -> None:
         question = {"hidden_size": 128, "bidirectional": True, "pooling": "max"}
         review = {"hidden_size": 128, "pooling": "max"}
         for case in (
-            tagger(generator),
             classifier(generator, "classifier, TREC questions, BiLSTM 2 × 128", 10, **question),
             classifier(generator, "classifier, IMDb reviews, LSTM 128", 230, **review),
             translator(generator),

@@ -34,7 +34,7 @@ class NearestPair:
             for word in text.split():
                 self._numbers.setdefault(word, len(self._numbers))
         counts = self._counts(sources)
-        texts = np.bincount(counts.indices, minlength=counts.shape[1])
+        texts = np.bincount(counts.indices, minlength=len(self._numbers))
         self._weights = np.log(len(sources) / np.maximum(texts, 1)) + 1.0
         self._known = self._unit(counts)
         self._usual = Counter(self._targets).most_common(1)[0][0]

@@ -6,7 +6,7 @@ decoder, M = H width of what the encoder says of a step, V target vocabulary.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -151,8 +151,8 @@ class TranslateNetwork(nn.Module):
         if self.input_feeding or (self.training and self.sampling):
             return self._one_by_one(batch.inputs, memory, state)
         x = self.dropout(self.embedding(batch.inputs))
-        hx = state.hidden if len(state.hidden) > 1 else state.hidden[0]
-        h = self.decoder(x, hx, lengths=batch.lengths)[0]
+        hx: Any = state.hidden
+        h = self.decoder(x, hx if len(hx) > 1 else hx[0], lengths=batch.lengths)[0]
         return self._read(h, memory)
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Memory | None, State]:
