@@ -34,7 +34,7 @@ class NearestPair:
             for word in text.split():
                 self._numbers.setdefault(word, len(self._numbers))
         counts = self._counts(sources)
-        texts = np.bincount(counts.indices, minlength=len(self._numbers))
+        texts = np.bincount(counts.indices, minlength=max(len(self._numbers), 1))
         self._weights = np.log(len(sources) / np.maximum(texts, 1)) + 1.0
         self._known = self._unit(counts)
         self._usual = Counter(self._targets).most_common(1)[0][0]
