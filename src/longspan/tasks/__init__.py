@@ -11,6 +11,7 @@ TASKS: dict[str, str] = {
     "forecast": "longspan.tasks.forecast:Forecaster",
     "language": "longspan.tasks.language:LanguageModel",
     "tag": "longspan.tasks.tag:Tagger",
+    "classify": "longspan.tasks.classify:Classifier",
 }
 
 

@@ -1,0 +1,166 @@
+"""Labelled sequences and texts from files and frames, whatever their form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longspan.data.columns import require
+from longspan.data.files import read_file
+from longspan.data.series import Labelled, read_long_table, read_ts, read_ucr
+from longspan.data.tables import read_table
+from longspan.errors import InputError
+
+#: Names by which the columns of texts and labels are found.
+TEXTS = ("text", "sentence", "question", "review", "utterance")
+LABELS = ("label", "class", "target", "category", "intent")
+
+
+def read_labelled(
+    source: Any, *, text: str | None = None, label: str | None = None, id: str | None = None,
+    time: str | None = None, values: Sequence[str] | None = None, encoding: str = "utf-8",
+    need_labels: bool = True,
+) -> Labelled:  # fmt: skip
+    """Return the sequences or texts of a file or frame, with their labels.
+
+    Args:
+        source: A file of the UEA/UCR archive (``.ts``; ``.tsv`` or ``.txt`` without a header); a
+            table (``.csv``, ``.tsv``, ``.parquet``) or frame with a row for each text, or for
+            each step of a sequence, told from one another by whether there is a column of texts;
+            JSON lines (``.jsonl``, ``.jsonl.gz``), an object with a text each.
+        text: Column of the texts; found by its name, `TEXTS`.
+        label: Column of the labels; found by its name, `LABELS`.
+        id: Column that names the sequence, ``id`` by default.
+        time: Column by which steps are put in order; ``time`` where there is one.
+        values: Columns of the channels; by default all numeric ones that are none of the others.
+        encoding: Of files of text.
+        need_labels: Whether labels must be there.
+
+    Raises:
+        InputError: If it cannot be read; the message names the line or row.
+    """
+    path = Path(source) if isinstance(source, str | Path) else None
+    if path is not None:
+        if path.suffix == ".ts":
+            return _checked(read_ts(path, encoding), need_labels)
+        if ".jsonl" in path.suffixes or path.suffix == ".ndjson":
+            return _json_lines(path, text, label, encoding, need_labels)
+        if path.suffix in (".tsv", ".txt") and _is_ucr(path, encoding):
+            return read_ucr(path, encoding)
+    table = _tab_separated(path, encoding) if path is not None else None
+    table = read_table(source) if table is None else table
+    label = _find(table.columns, label, LABELS)
+    if need_labels and label is None:
+        raise InputError(
+            f"Which column has the labels? Name it with `label` (--label). Columns: "
+            f"{', '.join(table.columns)}."
+        )
+    text = text or (None if id else _find(table.columns, None, TEXTS))
+    if text is not None:
+        return _texts(table, text, label)
+    id = _find(table.columns, id, ("id",))
+    if id is None:
+        raise InputError(
+            "A table needs a column of texts (`text`, --text) or one that names the sequence of "
+            f"each row (`id`, --id). Columns: {', '.join(table.columns)}."
+        )
+    time = _find(table.columns, time, ("time",))
+    return read_long_table(table, id=id, label=label, time=time, values=values)
+
+
+def _checked(found: Labelled, need_labels: bool) -> Labelled:
+    if need_labels and found.labels is None:
+        raise InputError("The file has sequences without labels, and labels are needed.")
+    return found
+
+
+def _find(columns: Sequence[str], given: str | None, usual: Sequence[str]) -> str | None:
+    if given is not None:
+        return given
+    return next((name for name in columns if name.lower() in usual), None)
+
+
+def _is_ucr(path: Path, encoding: str) -> bool:
+    """Return whether the first line is numbers alone: then it is no header."""
+    first = next(iter(read_file(path, encoding).splitlines()), "")
+    words = first.replace(",", " ").split()
+    try:
+        return len([float(word) for word in words]) > 1
+    except ValueError:
+        return False
+
+
+def _tab_separated(path: Path, encoding: str) -> Any:
+    """Return a table of texts with tabs, or of another encoding; None for what read_table reads."""
+    import polars as pl
+
+    tabs = path.suffix in (".tsv", ".txt")
+    if path.suffix not in (".csv", ".tsv", ".txt") or not path.is_file():
+        return None
+    if not tabs and encoding.lower() in ("utf-8", "utf8"):
+        read_file(path)  # a wrong byte is told with its line
+        return None
+    whole = read_file(path, encoding).encode()
+    try:
+        # Quotes are no more than signs in a text with tabs.
+        return pl.read_csv(
+            whole, separator="\t" if tabs else ",", quote_char=None if tabs else '"',
+            infer_schema_length=None,
+        )  # fmt: skip
+    except pl.exceptions.PolarsError as error:
+        raise InputError(
+            f"The file {path} cannot be read as a table: {str(error).splitlines()[0]}."
+        ) from None
+
+
+def _texts(table: Any, text: str, label: str | None) -> Labelled:
+    import polars as pl
+
+    column = require(table, text, "text")
+    if column.dtype != pl.String:
+        column = column.cast(pl.String)
+    labels = None if label is None else require(table, label, "label")
+    for each in (column,) if labels is None else (column, labels):
+        if each.null_count():
+            row = each.is_null().arg_true()[0]
+            raise InputError(
+                f"Column {each.name!r} is empty in row {row} (counted from 0). Complete it, or "
+                "leave the row out."
+            )
+    return Labelled(column.to_list(), None if labels is None else labels.to_numpy())
+
+
+def _json_lines(
+    path: Path, text: str | None, label: str | None, encoding: str, need_labels: bool
+) -> Labelled:
+    texts, labels = [], []
+    for number, line in enumerate(read_file(path, encoding).splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{where} is not JSON: {error}.") from None
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: an object such as {{\"text\": …, \"label\": …}} is needed.")
+        text = _find(list(record), text, TEXTS)
+        label = _find(list(record), label, LABELS)
+        if text not in record or not isinstance(record[text], str):
+            raise InputError(f"{where} has no text under {text or 'text'!r}. Name it with `text`.")
+        if need_labels and not isinstance(record.get(label), str | int | float | bool):
+            raise InputError(
+                f"{where} has no label under {label or 'label'!r}. Name it with `label`."
+            )
+        texts.append(record[text])
+        labels.append(record.get(label))
+    if not texts:
+        raise InputError(f"The file {path} holds no text.")
+    known = all(value is not None for value in labels)
+    if known and len({type(value) is str for value in labels}) > 1:
+        labels = [str(value) for value in labels]
+    return Labelled(texts, np.array(labels) if known else None)

@@ -1,0 +1,269 @@
+"""`Classifier`: which class a sequence belongs to, and how sure that is."""
+
+from __future__ import annotations
+
+import time as clock
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.exceptions import NotFittedError
+
+from longspan.errors import InputError
+from longspan.tasks.classify import output, storage
+from longspan.tasks.classify.config import ClassifyConfig
+from longspan.tasks.classify.engine import (
+    Part,
+    build,
+    classification_loss,
+    fit_network,
+    read,
+    temperature_of,
+)
+from longspan.tasks.classify.given import Given, classes_of, given, held_out, numbers_of
+from longspan.tasks.classify.inputs import Inputs
+from longspan.tasks.classify.network import ClassifyNetwork
+from longspan.tasks.classify.results import ClassifyRun
+from longspan.tasks.classify.scores import Evaluation, evaluate
+from longspan.tasks.estimator import Estimator
+from longspan.tasks.running import loggers
+from longspan.tasks.storage import SavedModel
+from longspan.training import History
+
+
+class Classifier(ClassifierMixin, Estimator):
+    """Tells the class of a sequence: of a numeric series, a text, or an image read row by row.
+
+    Series are an array (N, T) or (N, T, C), time along the second axis, or a list of arrays (T,)
+    or (T, C) of different lengths; texts a list of strings; images an array (N, rows, columns) of
+    bytes or (N, rows, columns, colours). Or all of it is in a file or frame, with the labels: see
+    `longspan.data.labelled.read_labelled`. An empty text is read as its beginning alone; a sequence
+    longer than any in training is read to its end, but for the shuffled part of ``lstm_fcn``, which
+    sees no more than the longest of training. After `fit`: ``classes_``, ``class_counts_``,
+    ``temperature_``, ``history_`` (the course of training), ``evaluation_`` (scores on the test
+    part, or None), ``run_`` (what a report shows), ``network_``, ``inputs_``.
+
+    >>> import numpy as np
+    >>> steps = np.arange(20)
+    >>> waves = [np.sin(steps * f + p) for f in (0.3, 0.9) for p in np.linspace(0, 6, 30)]
+    >>> names = ["slow"] * 30 + ["fast"] * 30
+    >>> model = Classifier(hidden_size=8, max_epochs=40, learning_rate=0.02).fit(waves, names)
+    >>> model.predict([np.sin(0.3 * steps + 0.5), np.sin(0.9 * steps[:15])]).tolist()
+    ['slow', 'fast']
+    >>> model.score(waves, names) > 0.9
+    True
+    """
+
+    Config = ClassifyConfig
+
+    classes_: np.ndarray
+    class_counts_: np.ndarray
+    inputs_: Inputs
+    network_: ClassifyNetwork
+    temperature_: float
+    title_: str
+    history_: History
+    evaluation_: Evaluation | None
+    run_: ClassifyRun
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation: Any = None,
+        test: Any = None,
+        test_share: float = 0.0,
+        text: str | None = None,
+        label: str | None = None,
+        id: str | None = None,
+        time: str | None = None,
+        values: list[str] | None = None,
+        encoding: str = "utf-8",
+        checkpoint_dir: str | Path | None = None,
+        checkpoint_every: int | None = None,
+        resume: bool = False,
+        log_dir: str | Path | None = None,
+        tensorboard: bool = False,
+        progress: bool = False,
+    ) -> Classifier:
+        """Learn classes from sequences.
+
+        Args:
+            X: Sequences, or a file or frame that has their labels too.
+            y: Labels of any type, (N,); None if they are in `X`.
+            validation: Held out to judge each epoch: a file or frame, or a pair (sequences,
+                labels); by default drawn from `X` by class, as `validation_share` says.
+            test: The same, to compute `evaluation_`.
+            test_share: Share of each class that is held out for it if `test` is None.
+            text: Column of the texts of a file or frame; see `read_labelled` for this and the
+                next.
+            label: Column of the labels.
+            id: Column that names the sequence of a row.
+            time: Column by which steps are put in order.
+            values: Columns of the channels.
+            encoding: Of files.
+            checkpoint_dir: Where to write checkpoints; see `resume`.
+            checkpoint_every: Steps between them, besides those after each epoch.
+            resume: Go on from the checkpoint in `checkpoint_dir`, if there is one.
+            log_dir: Where to write ``log.jsonl`` and TensorBoard events.
+            tensorboard: Whether to write the latter.
+            progress: Whether to show a progress bar.
+
+        Raises:
+            InputError: If the options or the data cannot be used; the message says what to do.
+            TrainingDivergedError: If training diverges.
+            CheckpointError: If the checkpoint does not fit.
+        """
+        config: ClassifyConfig = self._checked_config()
+        columns = {"text": text, "label": label, "id": id, "time": time, "values": values,
+                   "encoding": encoding}  # fmt: skip
+        self.columns_ = {name: value for name, value in columns.items() if value is not None}
+        whole = given(X, y, kind=config.input, **self.columns_)
+        self.title_ = output.title_of(X, whole)
+        if np.ndim(X) == 2 and hasattr(X, "shape"):
+            self.n_features_in_ = int(np.shape(X)[1])
+        assert whole.labels is not None
+        whole, tested = _without(whole, test_share, config.seed + 1, test is None)
+        tested = tested if test is None else self._given(test, whole.kind)
+        part, judged = _without(whole, config.share_of(len(whole)), config.seed, validation is None)
+        judged = judged if validation is None else self._given(validation, whole.kind)
+        assert part.labels is not None
+        self.classes_, numbers = classes_of(part.labels)
+        self.class_counts_ = np.bincount(numbers, minlength=len(self.classes_))
+        self.inputs_ = Inputs.learn(config, part.data, part.kind)
+        learnt = Part(self.inputs_.encode(part.data), torch.from_numpy(numbers))
+        known = None if judged is None else self._part(judged)
+        began = clock.perf_counter()
+        weights = output.class_weights(config, self.classes_, self.class_counts_)
+        self.network_ = build(config, self.inputs_.shape, len(self.classes_))
+        self.history_ = fit_network(
+            self.network_, classification_loss(config, torch.from_numpy(weights)), config, learnt,
+            known, loggers=loggers(log_dir, tensorboard, progress), checkpoint_dir=checkpoint_dir,
+            checkpoint_every=checkpoint_every, resume=resume,
+        )  # fmt: skip
+        self.temperature_ = 1.0
+        if config.calibrate and known is not None and known.labels is not None:
+            scores = read(self.network_, self.network_, known.sequences)
+            self.temperature_ = temperature_of(scores, known.labels.numpy())
+        seconds = clock.perf_counter() - began
+        self.evaluation_ = None if tested is None else self._evaluate(tested)
+        parts = {"training": learnt, "validation": known}
+        self.run_ = output.summary(self, parts, tested, seconds)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the likeliest class of each sequence, (N,).
+
+        Args:
+            X: Sequences, or a file or frame as for `fit`, whose labels may be missing.
+        """
+        found = self.predict_proba(X)
+        return self.classes_[found.argmax(1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, (N, K), in the order of ``classes_``."""
+        return self._probabilities(self._given(X, need_labels=False))
+
+    def features(self, X: Any) -> np.ndarray:
+        """Return the vectors that the classes are told from, float32 (N, F)."""
+        self._check_fitted()
+        part = self.inputs_.encode(self._given(X, need_labels=False).data)
+        return read(self.network_.encoder, self.network_, part).astype(np.float32)
+
+    def evaluate(self, X: Any, y: Any = None) -> Evaluation:
+        """Score the model on sequences with labels, beside the most frequent class.
+
+        Args:
+            X: Sequences, or a file or frame that has their labels too.
+            y: Labels, or None if they are in `X`. Some may be unknown: such sequences count as
+                wrong, and the scores of probabilities leave them out.
+
+        Raises:
+            InputError: If they cannot be used.
+        """
+        return self._evaluate(self._given(X, y=y))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy.
+
+        Args:
+            X: Sequences, or a file or frame.
+            y: Labels, or None if they are in `X`.
+            sample_weight: Of each sequence, (N,).
+        """
+        data = self._given(X, y=y)
+        right = self._probabilities(data).argmax(1) == numbers_of(data.labels, self.classes_)[0]
+        return float(np.average(right, weights=sample_weight))
+
+    def save(self, path: str | Path, *, report: str | None = None) -> None:
+        """Write the model directory: ``config.json``, ``model.safetensors``, ``README.md``.
+
+        Args:
+            path: A new or empty directory, or one that holds a model, which is replaced.
+            report: HTML to put beside it as ``report.html``.
+
+        Raises:
+            ModelDirectoryError: If the directory holds something else.
+        """
+        self._check_fitted()
+        storage.save(self, Path(path), report)
+
+    @classmethod
+    def _from_saved(cls, saved: SavedModel) -> Classifier:
+        return storage.restore(cls, saved)
+
+    def _given(
+        self, data: Any, kind: str | None = None, *, y: Any = None, need_labels: bool = True
+    ) -> Given:
+        if kind is None:
+            self._check_fitted()
+            kind = self.inputs_.shape.kind
+        columns = dict(self.columns_)
+        if not need_labels:
+            columns.pop("label", None)
+        return given(data, y, kind=kind, need_labels=need_labels, **columns)
+
+    def _part(self, data: Given) -> Part:
+        """Return a part whose labels training must know."""
+        self.inputs_.check_fits(data.data)
+        assert data.labels is not None
+        numbers, names = numbers_of(data.labels, self.classes_)
+        if len(names) > len(self.classes_):
+            raise InputError(
+                f"The validation part has the label {names[len(self.classes_)]!r}, which the "
+                "training part does not have. Leave it out, or add it there."
+            )
+        return Part(self.inputs_.encode(data.data), torch.from_numpy(numbers))
+
+    def _probabilities(self, data: Given) -> np.ndarray:
+        self.inputs_.check_fits(data.data)
+        scores = read(self.network_, self.network_, self.inputs_.encode(data.data))
+        return softmax(scores / self.temperature_, axis=1)
+
+    def _evaluate(self, data: Given) -> Evaluation:
+        found = self._probabilities(data)
+        numbers, names = numbers_of(data.labels, self.classes_)
+        prior = self.class_counts_ / self.class_counts_.sum()
+        made = evaluate(found, numbers, len(self.classes_), names, prior)
+        made.mistakes.extend(output.mistakes(data, found, numbers, names))
+        return made
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "network_"):
+            raise NotFittedError("This Classifier is not fitted yet; call fit first.")
+
+
+def _without(
+    whole: Given, share: float, seed: int, wanted: bool
+) -> tuple[Given, Given | None]:
+    """Return what is left and what is held out, if it is wanted."""
+    if not wanted or not share:
+        return whole, None
+    assert whole.labels is not None
+    numbers = np.unique(whole.labels, return_inverse=True)[1]
+    out = held_out(numbers, share, seed)
+    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))

@@ -1,0 +1,173 @@
+"""What users hand in: sequences with their labels, and parts of them held out by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from longspan.data.files import is_file
+from longspan.data.labelled import read_labelled
+from longspan.errors import InputError
+from longspan.tasks.classify.inputs import checked, kind_of
+
+#: Suffixes of files that are read; a string that ends so is no text.
+SUFFIXES = (".ts", ".tsv", ".csv", ".txt", ".parquet", ".jsonl", ".jsonl.gz", ".ndjson")
+
+
+class Given(NamedTuple):
+    """Sequences and labels in one form.
+
+    Attributes:
+        data: Texts, arrays (T, C), or an array of images.
+        kind: ``"text"``, ``"series"`` or ``"image"``.
+        labels: One for each, or None.
+        names: What each is called, or None.
+    """
+
+    data: Any
+    kind: str
+    labels: np.ndarray | None = None
+    names: list[Any] | None = None
+
+    def __len__(self) -> int:  # of sequences, not of fields
+        """Return the number of sequences."""
+        return len(self.data)
+
+    def part(self, numbers: np.ndarray) -> Given:
+        """Return some of the sequences."""
+        data = self.data
+        own = data[numbers] if isinstance(data, np.ndarray) else [data[k] for k in numbers]
+        labels = None if self.labels is None else self.labels[numbers]
+        names = None if self.names is None else [self.names[k] for k in numbers]
+        return Given(own, self.kind, labels, names)
+
+
+def given(
+    data: Any, y: Any = None, *, kind: str = "auto", need_labels: bool = True, **columns: Any
+) -> Given:
+    """Return what a user handed in, checked.
+
+    Args:
+        data: Sequences; or a file or frame; or a pair (sequences, labels) if `y` is None.
+        y: Labels, where `data` holds none.
+        kind: Of the sequences, or ``"auto"``.
+        need_labels: Whether labels must be there.
+        columns: Of `longspan.data.labelled.read_labelled`.
+
+    Raises:
+        InputError: If it cannot be used.
+    """
+    if y is None and isinstance(data, tuple) and len(data) == 2:
+        data, y = data
+    names = None
+    if y is None and is_source(data):
+        found = read_labelled(data, need_labels=need_labels, **columns)
+        data, labels, names = found.sequences, found.labels, found.names
+        labels = None if labels is None else labels_of(labels)
+    else:
+        if y is None and need_labels:
+            raise InputError(
+                "The classifier requires y to be passed, but the target y is None. Give the labels "
+                "of the sequences, or a file or table that has them."
+            )
+        labels = None if y is None else labels_of(y)
+        if hasattr(data, "to_numpy"):  # a frame whose rows are sequences, or a column of texts
+            data = data.to_numpy()
+    kind = kind_of(data) if kind == "auto" else kind
+    data = checked(data, kind)
+    if labels is not None and len(labels) != len(data):
+        raise InputError(
+            f"There are {len(data)} sequences and {len(labels)} labels: inconsistent numbers of "
+            "samples. Give one label for each sequence."
+        )
+    return Given(data, kind, labels, names)
+
+
+def is_source(data: Any) -> bool:
+    """Return whether this is a file's name or a frame, which is read."""
+    if isinstance(data, Path) or is_file(data):
+        return True
+    if isinstance(data, str):
+        return "\n" not in data and data.lower().endswith(SUFFIXES)
+    return type(data).__name__ in ("DataFrame", "LazyFrame", "Table")
+
+
+def labels_of(y: Any) -> np.ndarray:
+    """Return labels as an array (N,).
+
+    Raises:
+        InputError: If they cannot be those of classes.
+    """
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import column_or_1d
+
+    try:
+        found = column_or_1d(y, warn=True)
+        if found.dtype.kind in "OUT":
+            missing = [k for k, label in enumerate(found) if label is None or label != label]
+            if missing:
+                raise InputError(f"Label {missing[0]} (counted from 0) is missing.")
+            if len({isinstance(label, str) for label in found}) > 1:
+                raise InputError("Labels are of several types. Use texts, or whole numbers.")
+        elif found.dtype.kind == "f" and not np.isfinite(found).all():
+            where = np.flatnonzero(~np.isfinite(found))[0]
+            raise InputError(f"Input y contains NaN or infinity, at {where} (counted from 0).")
+        check_classification_targets(found)
+        return np.asarray(found)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"Labels must be texts or whole numbers, one each: {error}.") from None
+
+
+def classes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, sorted, and the number of each label's class.
+
+    Raises:
+        InputError: If there is but one.
+    """
+    classes, numbers = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InputError(
+            f"There is but one class, {classes.tolist()}, in {len(labels)} sequences; at least two "
+            "classes are needed."
+        )
+    return classes, numbers
+
+
+def numbers_of(labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+    """Return the number of each label, and labels by number: `classes`, then others."""
+    names = classes.tolist()
+    places = {name: k for k, name in enumerate(names)}
+    numbers = [places.setdefault(label, len(places)) for label in labels.tolist()]
+    return np.array(numbers, np.int64), list(places)
+
+
+def held_out(numbers: Sequence[int] | np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Return which sequences are held out, (N,) of bool: a share of each class, drawn.
+
+    A class keeps at least one sequence, and at least one sequence is held out.
+
+    Args:
+        numbers: Of the classes, (N,).
+        share: From 0 to 1; 0 holds out none.
+        seed: Of the draw.
+    """
+    numbers = np.asarray(numbers)
+    found = np.zeros(len(numbers), bool)
+    if share == 0.0:
+        return found
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(numbers))
+    owns = [order[numbers[order] == k] for k in np.unique(numbers)]
+    for own in owns:
+        found[own[: min(round(share * len(own)), len(own) - 1)]] = True
+    largest = max(owns, key=len)
+    if not found.any():
+        if len(largest) < 2:
+            raise InputError("Nothing can be held out: every class has a single sequence.")
+        found[largest[0]] = True
+    return found

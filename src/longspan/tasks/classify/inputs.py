@@ -1,0 +1,183 @@
+"""From what a user has to what the network reads, by what the training part holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from longspan.data.ragged import Ragged
+from longspan.data.series import as_series
+from longspan.data.text import CODECS, Codec, normalise
+from longspan.errors import InputError
+from longspan.tasks.classify.config import EncoderConfig
+from longspan.tasks.classify.network import InputShape
+
+#: A word with its apostrophe, or a sign; line ends have a token of their own.
+WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]|\n")
+
+
+def words(text: str) -> str:
+    r"""Return a text with spaces around all words and signs.
+
+    >>> words("Don't stop, now!\n")
+    "Don't stop , now ! \n"
+    """
+    return " ".join(WORD.findall(text))
+
+
+def kind_of(data: Any) -> str:
+    """Return whether sequences are texts, images or series."""
+    if isinstance(data, np.ndarray) and (data.ndim == 4 or (data.ndim == 3 and data.dtype == "u1")):
+        return "image"
+    if isinstance(data, Sequence) or (isinstance(data, np.ndarray) and data.dtype.kind in "UOT"):
+        first = next(iter(data), None)
+        return "text" if isinstance(first, str) else "series"
+    return "series"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the training part taught about sequences: vocabulary, means, sizes.
+
+    Attributes:
+        config: The options.
+        shape: What the network reads.
+        codec: What turns a text into tokens, or None.
+        mean: What is taken from each channel, float32 (C,), or None.
+        scale: By what it is divided then.
+    """
+
+    config: EncoderConfig
+    shape: InputShape
+    codec: Codec | None = None
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+
+    @classmethod
+    def learn(cls, config: EncoderConfig, data: Any, kind: str) -> Inputs:
+        """Return what a training part teaches.
+
+        Args:
+            config: The options.
+            data: Texts; images (N, rows, columns) or (N, rows, columns, colours); or arrays.
+            kind: Which of them.
+        """
+        if kind == "text":
+            texts = [_prepared(each, config) for each in data]
+            codec = CODECS[config.tokens].learn(
+                "\n".join(texts), config.least_count, config.vocab_size
+            )
+            longest = max(len(_tokens(codec, text, config)) for text in texts)
+            return cls(config, InputShape(kind, len(codec.symbols), longest), codec)
+        arrays = as_rows(data) if kind == "image" else data
+        arrays = [each[: config.max_length] for each in arrays]
+        steps = np.concatenate(arrays).astype(np.float64)
+        size, longest = steps.shape[1], max(map(len, arrays))
+        if kind == "image":
+            image = (*np.shape(data)[1:], 1)[:3]
+            image = (min(image[0], longest), *image[1:])
+            scale = np.full(size, max(np.abs(steps).max(), 1e-12), np.float32)
+            return cls(config, InputShape(kind, size, longest, image), None, 0 * scale, scale)
+        mean, scale = np.zeros(size), np.ones(size)
+        if config.normalise:
+            mean, scale = steps.mean(0), steps.std(0)
+            scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = 1.0  # a constant channel
+        return cls(
+            config, InputShape(kind, size, longest), None, mean.astype(np.float32),
+            scale.astype(np.float32),
+        )  # fmt: skip
+
+    def encode(self, data: Any) -> Ragged:
+        """Return sequences, checked before (see `checked`), as the network reads them."""
+        config = self.config
+        if self.codec is not None:
+            codec = self.codec
+            texts = [_tokens(codec, _prepared(each, config), config) for each in data]
+            return Ragged.of_arrays(texts, np.int64)
+        assert self.mean is not None
+        assert self.scale is not None
+        arrays = as_rows(data) if self.shape.kind == "image" else data
+        found = Ragged.of_arrays([each[: config.max_length] for each in arrays])
+        found.values.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale))
+        return found
+
+    def unknown_share(self, found: Ragged) -> float:
+        """Return the share of a text's tokens that the vocabulary does not have."""
+        if self.codec is None or self.codec.unknown is None or not len(found.values):
+            return 0.0
+        return float((found.values == self.codec.unknown).float().mean())
+
+    def check_fits(self, data: Any) -> None:
+        """Refuse sequences of other channels or sizes than those of the training part.
+
+        Raises:
+            InputError: If they differ.
+        """
+        if self.shape.kind == "image":
+            own, expected = (*np.shape(data)[1:], 1)[:3], self.shape.image
+            if self.config.max_length is None and own != expected:
+                raise InputError(
+                    f"Images must have the shape (rows, columns, colours) = {expected} of those in "
+                    f"training, got {own}. Bring them to the same size."
+                )
+        elif self.shape.kind == "series" and data[0].shape[1] != self.shape.size:
+            raise InputError(
+                f"Sequences must have the {self.shape.size} channels of those in training, got "
+                f"{data[0].shape[1]}."
+            )
+
+
+def checked(data: Any, kind: str) -> Any:
+    """Return sequences of a kind in one form: a list of texts or of arrays (T, C), or an array.
+
+    Raises:
+        InputError: If they are something else; the message names the sequence.
+    """
+    if kind == "series":
+        return as_series(data)
+    if kind == "image":
+        return _images(data)
+    texts = list(data) if not isinstance(data, str) else [data]
+    if not texts:
+        raise InputError("There must be at least one text, got none.")
+    for k, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"Text {k} (counted from 0) is a {type(text).__name__}; each must be a string."
+            )
+    return texts
+
+
+def _images(data: Any) -> np.ndarray:
+    found = np.asarray(data)
+    if found.ndim not in (3, 4) or 0 in found.shape or found.dtype.kind not in "biuf":
+        raise InputError(
+            "Images must be an array (N, rows, columns) or (N, rows, columns, colours) of numbers, "
+            f"got shape {found.shape} and dtype {found.dtype}."
+        )
+    if not np.isfinite(found).all():
+        where = np.argwhere(~np.isfinite(found))[0]
+        raise InputError(
+            f"Image {where[0]} contains NaN or infinity in row {where[1]} (counted from 0)."
+        )
+    return found
+
+
+def as_rows(images: np.ndarray) -> np.ndarray:
+    """Return images as sequences of rows, (N, rows, columns · colours), float32."""
+    return images.reshape(len(images), images.shape[1], -1).astype(np.float32)
+
+
+def _prepared(text: str, config: EncoderConfig) -> str:
+    text = normalise(text, config.lowercase)
+    return words(text) if config.tokens == "words" else text
+
+
+def _tokens(codec: Codec, text: str, config: EncoderConfig) -> np.ndarray:
+    """Return the tokens of a text behind the sign for its beginning, so that none is empty."""
+    return np.concatenate([[codec.newline], codec.encode(text)])[: config.max_length]

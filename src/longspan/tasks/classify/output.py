@@ -1,0 +1,125 @@
+"""What a classifier hands out besides its classes: mistakes to look at, the record of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longspan.errors import InputError
+from longspan.tasks.classify.config import ClassifyConfig
+from longspan.tasks.classify.given import Given, is_source
+from longspan.tasks.classify.results import ClassifyRun
+from longspan.tasks.classify.scores import Mistake
+from longspan.tasks.running import facts, versions
+
+if TYPE_CHECKING:
+    from longspan.tasks.classify.classifier import Classifier
+    from longspan.tasks.classify.engine import Part
+
+#: Mistakes that an evaluation keeps, and characters of a text that are shown.
+SHOWN, CHARACTERS = 12, 600
+
+
+def title_of(source: Any, data: Given) -> str:
+    """Return what was learnt from, in words."""
+    if isinstance(source, str) or hasattr(source, "name"):
+        return str(source).rsplit("/", 1)[-1] if is_source(source) else "a text"
+    names = {"text": "texts", "image": "images", "series": "series"}
+    return f"{len(data)} {names[data.kind]}"
+
+
+def class_weights(config: ClassifyConfig, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the weight of each class in the loss, float32 (K,).
+
+    ``"balanced"``: N / (K · n) for a class of n sequences, as in scikit-learn.
+
+    Raises:
+        InputError: If a weight is of no class, or not positive.
+    """
+    found = np.ones(len(classes))
+    if config.class_weight == "balanced":
+        found = counts.sum() / (len(counts) * counts)
+    elif config.class_weight is not None:
+        places = {label: k for k, label in enumerate(classes.tolist())}
+        for label, weight in config.class_weight.items():
+            if label not in places or not 0.0 < float(weight) < np.inf:
+                raise InputError(
+                    f"class_weight has {weight!r} for {label!r}: positive weights for labels of "
+                    f"the training part are needed, such as {classes[0]!r}."
+                )
+            found[places[label]] = weight
+    return found.astype(np.float32)
+
+
+def mistakes(
+    data: Given, probabilities: np.ndarray, numbers: np.ndarray, names: list[Any]
+) -> list[Mistake]:
+    """Return the surest wrong ones, the surest first."""
+    predicted, surest = probabilities.argmax(1), probabilities.max(1)
+    wrong = np.flatnonzero(predicted != numbers)
+    wrong = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]
+    return [
+        Mistake(int(k), names[numbers[k]], names[predicted[k]], float(surest[k]),
+                _shown(data.data[k]))
+        for k in wrong
+    ]  # fmt: skip
+
+
+def _shown(sequence: Any) -> Any:
+    if not isinstance(sequence, str):
+        return np.array(sequence)
+    return sequence if len(sequence) <= CHARACTERS else sequence[:CHARACTERS] + " …"
+
+
+def summary(
+    model: Classifier, parts: dict[str, Part | None], tested: Given | None, seconds: float
+) -> ClassifyRun:
+    """Return the record of a training, for reports and model cards.
+
+    Args:
+        model: Fitted.
+        parts: What it learnt from, by name.
+        tested: What it was scored on, or None.
+        seconds: Of training.
+    """
+    config, history, inputs = model.inputs_.config, model.history_, model.inputs_
+    sizes = {f"{name} sequences": len(part.sequences) for name, part in parts.items() if part}
+    if tested is not None:
+        sizes["test sequences"] = len(tested)
+    learnt = parts["training"]
+    assert learnt is not None
+    lengths = learnt.sequences.lengths
+    label = "vocabulary" if inputs.codec else "channels"
+    return ClassifyRun(
+        title=model.title_,
+        kind=inputs.shape.kind,
+        image=inputs.shape.image,
+        evaluation=model.evaluation_,
+        steps=history.steps,
+        epochs=history.epochs,
+        best_epoch=history.best_epoch,
+        classes=dict(zip(model.classes_.tolist(), model.class_counts_.tolist(), strict=True)),
+        settings=config.model_dump(mode="json", exclude={"class_weight"})
+        | {"class_weight": str(config.class_weight)},
+        facts={
+            **sizes, label: inputs.shape.size,
+            "steps of a sequence": f"{int(lengths.min())} to {int(lengths.max())}",
+            "temperature": round(model.temperature_, 3), **facts(model.network_, history, seconds),
+        },  # fmt: skip
+        versions=versions(),
+        notes=_notes(model, parts),
+    )
+
+
+def _notes(model: Classifier, parts: dict[str, Part | None]) -> list[str]:
+    found = []
+    if parts["validation"] is None:
+        found.append(
+            "No sequences were held out to judge each epoch: the network of the last one was kept."
+        )
+    for name, part in parts.items():
+        share = 0.0 if part is None else model.inputs_.unknown_share(part.sequences)
+        if share:
+            found.append(f"{100 * share:.2g} % of the {name} tokens are unknown ones.")
+    return found + (model.evaluation_.notes if model.evaluation_ else [])
