@@ -24,7 +24,7 @@ import torch
 from benchmarks.data import need
 from benchmarks.machine import machine
 from longspan.data.labelled import read_labelled
-from longspan.tasks.classify import Classifier
+from longspan import Classifier
 
 #: Sequences and labels.
 Pair = tuple[Any, Any]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from longspan.tasks import load as load
+    from longspan.tasks.classify import Classifier as Classifier
+    from longspan.tasks.classify import SequenceFeatures as SequenceFeatures
     from longspan.tasks.forecast import Forecaster as Forecaster
     from longspan.tasks.language import LanguageModel as LanguageModel
     from longspan.tasks.tag import Tagger as Tagger
@@ -17,14 +19,19 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Classifier": "longspan.tasks.classify",
     "Forecaster": "longspan.tasks.forecast",
     "LanguageModel": "longspan.tasks.language",
+    "SequenceFeatures": "longspan.tasks.classify",
     "Tagger": "longspan.tasks.tag",
     "load": "longspan.tasks",
 }
 _SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
 
-__all__ = ["Forecaster", "LanguageModel", "Tagger", "__version__", "load"]
+__all__ = [
+    "Classifier", "Forecaster", "LanguageModel", "SequenceFeatures", "Tagger", "__version__",
+    "load",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ TASKS: dict[str, str] = {
     "language": "longspan.tasks.language:LanguageModel",
     "tag": "longspan.tasks.tag:Tagger",
     "classify": "longspan.tasks.classify:Classifier",
+    "features": "longspan.tasks.classify:SequenceFeatures",
 }
 
 

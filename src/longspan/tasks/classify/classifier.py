@@ -124,8 +124,8 @@ class Classifier(ClassifierMixin, Estimator):
         self.columns_ = {name: value for name, value in columns.items() if value is not None}
         whole = given(X, y, kind=config.input, **self.columns_)
         self.title_ = output.title_of(X, whole)
-        if np.ndim(X) == 2 and hasattr(X, "shape"):
-            self.n_features_in_ = int(np.shape(X)[1])
+        if len(getattr(X, "shape", ())) == 2:
+            self.n_features_in_ = int(X.shape[1])
         assert whole.labels is not None
         whole, tested = _without(whole, test_share, config.seed + 1, test is None)
         tested = tested if test is None else self._given(test, whole.kind)

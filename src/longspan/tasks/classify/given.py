@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from longspan.data.files import is_file
-from longspan.data.labelled import read_labelled
+from longspan.data.labelled import TEXTS, read_labelled
 from longspan.errors import InputError
 from longspan.tasks.classify.inputs import checked, kind_of
 
@@ -63,7 +63,7 @@ def given(
     if y is None and isinstance(data, tuple) and len(data) == 2:
         data, y = data
     names = None
-    if y is None and is_source(data):
+    if y is None and is_source(data, **columns):
         found = read_labelled(data, need_labels=need_labels, **columns)
         data, labels, names = found.sequences, found.labels, found.names
         labels = None if labels is None else labels_of(labels)
@@ -86,13 +86,20 @@ def given(
     return Given(data, kind, labels, names)
 
 
-def is_source(data: Any) -> bool:
-    """Return whether this is a file's name or a frame, which is read."""
+def is_source(data: Any, **columns: Any) -> bool:
+    """Return whether this is a file's name, or a frame with a row for each text or step.
+
+    Rows of other frames are sequences, as those of an array are.
+    """
     if isinstance(data, Path) or is_file(data):
         return True
     if isinstance(data, str):
         return "\n" not in data and data.lower().endswith(SUFFIXES)
-    return type(data).__name__ in ("DataFrame", "LazyFrame", "Table")
+    if type(data).__name__ not in ("DataFrame", "LazyFrame", "Table"):
+        return False
+    if type(data).__name__ != "DataFrame" or columns.get("text") or columns.get("id"):
+        return True
+    return any(str(name).lower() in (*TEXTS, "id") for name in data.columns)
 
 
 def labels_of(y: Any) -> np.ndarray:
