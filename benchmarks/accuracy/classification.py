@@ -23,8 +23,8 @@ import torch
 
 from benchmarks.data import need
 from benchmarks.machine import machine
-from longspan.data.labelled import read_labelled
 from longspan import Classifier
+from longspan.data.labelled import read_labelled
 
 #: Sequences and labels.
 Pair = tuple[Any, Any]

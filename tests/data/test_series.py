@@ -31,7 +31,10 @@ def test_arrays_and_lists():
     ("data", "message"),
     [
         ([[1.0, 2.0], [1.0, np.nan]], "NaN: sequence 1, step 1, channel 0"),
-        ([np.ones((3, 2)), np.array([[1, 2], [3, np.inf]])], "infinity.*sequence 1, step 1, ch.* 1"),
+        (
+            [np.ones((3, 2)), np.array([[1, 2], [3, np.inf]])],
+            "infinity.*sequence 1, step 1, ch.* 1",
+        ),
         (np.full((2, 2), 1e39), "beyond float32: sequence 0, step 0"),
         ([np.ones((3, 2)), np.ones((3, 1))], "Sequence 1 has 1 channels and sequence 0 has 2"),
         ([np.ones(3), np.ones(0)], "Sequence 1 must have at least one step"),

@@ -46,7 +46,7 @@ def test_poolings_are_what_they_say(rows):
     both = Pooling("last", 4, bidirectional=True)(rows, full)
     torch.testing.assert_close(both, torch.cat([rows[-1, :, :2], rows[0, :, 2:]], -1))
     pool = Pooling("attention", 4)
-    weights = (torch.tanh(rows @ pool.hidden.weight.T + pool.hidden.bias) @ pool.weight.weight.T)
+    weights = torch.tanh(rows @ pool.hidden.weight.T + pool.hidden.bias) @ pool.weight.weight.T
     expected = (weights.softmax(0) * rows).sum(0)
     torch.testing.assert_close(pool(rows, full), expected)
     with pytest.raises(InputError, match="Did you mean 'mean'"):

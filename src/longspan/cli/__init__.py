@@ -3,12 +3,13 @@
 A mistake of the user's ends with one message on standard error and exit code 2.
 """
 
-from longspan.cli import forecast, language, models, tag
+from longspan.cli import classify, forecast, language, models, tag
 from longspan.cli.application import app, main, with_file
+from longspan.cli.classify import print_class_scores
 from longspan.cli.forecast import print_scores
 from longspan.cli.tag import print_tag_scores
 
 __all__ = [
-    "app", "forecast", "language", "main", "models", "print_scores",
-    "print_tag_scores", "tag", "with_file",
+    "app", "classify", "forecast", "language", "main", "models", "print_class_scores",
+    "print_scores", "print_tag_scores", "tag", "with_file",
 ]  # fmt: skip

@@ -18,6 +18,11 @@ def evaluate(
     allow_seen: bool | None = None,
     word_column: str | None = None,
     label_column: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    time: str | None = None,
+    values: list[str] | None = None,
     encoding: str | None = None,
 ) -> None:
     """Score a saved model on a file: a forecaster on the last horizons of it.
@@ -37,12 +42,23 @@ def evaluate(
         For taggers: column of the words.
     label_column
         For taggers: column of the labels.
+    text
+        For classifiers: column of the texts; for this and the next, that of training by default.
+    label
+        For classifiers: column of the labels.
+    id
+        For classifiers: column that names the sequence of a row.
+    time
+        For classifiers: column by which the steps of a sequence are put in order.
+    values
+        For classifiers: columns of the channels.
     encoding
         Of a file of text; utf-8 by default.
     """
     flags = {
         "windows": windows, "allow_seen": allow_seen or None, "word_column": word_column,
-        "label_column": label_column, "encoding": encoding,
+        "label_column": label_column, "text": text, "label": label, "id": id, "time": time,
+        "values": values, "encoding": encoding,
     }  # fmt: skip
     saved.run("evaluate", model, data, flags)
 
@@ -56,9 +72,13 @@ def predict(
     future: Path | None = None,
     output: Path | None = None,
     word_column: str | None = None,
+    text: str | None = None,
+    id: str | None = None,
+    time: str | None = None,
+    values: list[str] | None = None,
     encoding: str | None = None,
 ) -> None:
-    """Forecast with a saved forecaster, or label sequences with a tagger.
+    """Forecast with a saved forecaster, label sequences with a tagger, or classify them.
 
     Parameters
     ----------
@@ -69,14 +89,23 @@ def predict(
     future
         For forecasters: a file with the covariates known in advance, for the horizon.
     output
-        A file to write in place of printing: .csv or .parquet for forecasts; .jsonl for labels,
-        or any other name for two columns.
+        A file to write in place of printing: .csv or .parquet for forecasts and classes;
+        .jsonl for labels, or any other name for two columns.
     word_column
         For taggers: column of the words.
+    text
+        For classifiers: column of the texts; for this and the next, that of training by default.
+    id
+        For classifiers: column that names the sequence of a row.
+    time
+        For classifiers: column by which the steps of a sequence are put in order.
+    values
+        For classifiers: columns of the channels.
     encoding
-        For taggers: of the file; utf-8 by default.
+        For taggers and classifiers: of the file; utf-8 by default.
     """
     flags = {
-        "future": future, "output": output, "word_column": word_column, "encoding": encoding,
+        "future": future, "output": output, "word_column": word_column, "text": text, "id": id,
+        "time": time, "values": values, "encoding": encoding,
     }  # fmt: skip
     saved.run("predict", model, data, flags)

@@ -147,7 +147,7 @@ def _json_lines(
         except ValueError as error:
             raise InputError(f"{where} is not JSON: {error}.") from None
         if not isinstance(record, dict):
-            raise InputError(f"{where}: an object such as {{\"text\": …, \"label\": …}} is needed.")
+            raise InputError(f'{where}: an object such as {{"text": …, "label": …}} is needed.')
         text = _find(list(record), text, TEXTS)
         label = _find(list(record), label, LABELS)
         if text not in record or not isinstance(record[text], str):

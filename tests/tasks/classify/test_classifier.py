@@ -12,13 +12,16 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 
 import longspan
 from longspan import Classifier
+from longspan.data.ragged import Ragged
+from longspan.data.series import as_series
 from longspan.errors import CheckpointError, InputError, ModelDirectoryError
 from longspan.tasks.classify import classifier as classifier_module
-from longspan.tasks.classify.engine import Part, read
+from longspan.tasks.classify.engine import Part, read, temperature_of
 from longspan.tasks.classify.network import ClassifyNetwork, InputShape, SequenceEncoder
 
 SMALL = {"hidden_size": 8, "max_epochs": 4, "batch_size": 16}
@@ -91,8 +94,6 @@ def test_one_step_is_that_of_the_same_network_in_plain_torch():
     packed = torch.nn.utils.rnn.pack_sequence(rows, enforce_sorted=False)
     h = lstm(packed)[1][0]
     expected = output(torch.cat([h[0], h[1]], -1))
-    from longspan.data.ragged import Ragged
-
     part = Part(Ragged.of_arrays([each.numpy() for each in rows]))
     found = ours(part.batch(torch.arange(4)))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
@@ -196,7 +197,9 @@ def test_stopped_in_mid_epoch_and_resumed_is_bit_identical(kind, tmp_path, monke
     data, labels, options = KINDS[kind]
     options = options | {"dropout": 0.3, "validation_share": 0.2, "judge": "error",
                          "batch_size": 8}  # fmt: skip
-    whole = small(**options).fit(data, labels, checkpoint_dir=tmp_path / "w", log_dir=tmp_path / "a")
+    whole = small(**options).fit(
+        data, labels, checkpoint_dir=tmp_path / "w", log_dir=tmp_path / "a"
+    )
     plain, calls, steps = classifier_module.classification_loss, [], len(whole.history_.steps)
 
     def stopping(*arguments):
@@ -299,21 +302,24 @@ def test_class_weights_and_calibration():
     balanced = small(max_epochs=10, class_weight="balanced").fit(noise, y)
     rare = [(m.predict_proba(noise)[:, 1]).mean() for m in (plain, balanced, heavy)]
     assert rare[0] < rare[1] < rare[2]
-    options = {"max_epochs": 40, "learning_rate": 0.03, "validation_share": 0.4, "seed": 1}
-    y = np.where(RNG.random(60) < 0.5, "a", "b")
+    options = {"max_epochs": 20, "learning_rate": 0.03}
+    held = (RNG.normal(size=(40, 5)), np.arange(40) % 2)
+    y = np.arange(60) % 2
     raw, tempered = (
-        small(calibrate=flag, patience=None, judge="error", **options).fit(noise, y)
-        for flag in (False, True)
+        small(calibrate=flag, **options).fit(noise, y, validation=held) for flag in (False, True)
     )
     assert equal(raw, tempered)
-    assert tempered.temperature_ > 1.0
     assert raw.temperature_ == 1.0
-    assert tempered.predict_proba(noise).max(1).mean() < raw.predict_proba(noise).max(1).mean()
-    assert (tempered.predict(noise) == raw.predict(noise)).all()
+    scores = read(raw.network_, raw.network_, raw.inputs_.encode(as_series(held[0])))
+    assert tempered.temperature_ == pytest.approx(temperature_of(scores, held[1])) != 1.0
+    expected = softmax(scores / tempered.temperature_, axis=1)
+    np.testing.assert_allclose(tempered.predict_proba(held[0]), expected, rtol=1e-6)
+    losses = [m.evaluate(*held).scores["model"]["log_loss"] for m in (tempered, raw)]
+    assert losses[0] < losses[1]
 
 
 def test_evaluation_with_labels_that_training_did_not_have(fitted):
-    y = LABELS.copy()
+    y = LABELS.astype(object)
     y[:3] = "other"
     found = fitted.evaluate(SERIES, y)
     assert found.labels == ["fast", "none", "slow", "other"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ from longspan.tasks.estimator import Estimator
 from longspan.tasks.running import loggers
 from longspan.tasks.storage import SavedModel
 from longspan.training import History
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Classifier(ClassifierMixin, Estimator):
@@ -168,6 +171,27 @@ class Classifier(ClassifierMixin, Estimator):
         """Return the probability of each class, (N, K), in the order of ``classes_``."""
         return self._probabilities(self._given(X, need_labels=False))
 
+    def answer(self, X: Any) -> pl.DataFrame:
+        """Return a table with a row for each sequence: its name, class and probabilities.
+
+        Args:
+            X: Sequences, or a file or frame as for `fit`, whose labels may be missing.
+
+        Returns:
+            The columns ``id`` (its number, from 0, where it has no name), ``predicted``, and
+            ``p(CLASS)`` for each class.
+        """
+        import polars as pl
+
+        data = self._given(X, need_labels=False)
+        found = self._probabilities(data)
+        columns: dict[str, Any] = {
+            "id": data.names or list(range(len(data))),
+            "predicted": self.classes_[found.argmax(1)].tolist(),
+        }
+        named = zip(self.classes_.tolist(), found.T, strict=True)
+        return pl.DataFrame(columns | {f"p({name})": p for name, p in named})
+
     def features(self, X: Any) -> np.ndarray:
         """Return the vectors that the classes are told from, float32 (N, F)."""
         self._check_fitted()
@@ -257,9 +281,7 @@ class Classifier(ClassifierMixin, Estimator):
             raise NotFittedError("This Classifier is not fitted yet; call fit first.")
 
 
-def _without(
-    whole: Given, share: float, seed: int, wanted: bool
-) -> tuple[Given, Given | None]:
+def _without(whole: Given, share: float, seed: int, wanted: bool) -> tuple[Given, Given | None]:
     """Return what is left and what is held out, if it is wanted."""
     if not wanted or not share:
         return whole, None

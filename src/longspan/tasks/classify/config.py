@@ -192,7 +192,9 @@ class ClassifyConfig(EncoderConfig):
         if (a is not None or b is not None) and self.front == "none":
             raise ValueError("filters and kernel_sizes need front='cnn' or 'lstm_fcn'")
         if a is not None and b is not None and len(a) != len(b):
-            raise ValueError(f"{len(a)} filters and {len(b)} kernel_sizes; give one of each a layer")
+            raise ValueError(
+                f"{len(a)} filters and {len(b)} kernel_sizes; give one of each a layer"
+            )
         if self.calibrate and self.validation_share == 0.0:
             raise ValueError("calibrate needs a validation part: give validation_share above 0")
         if not (self.class_weight is None or self.class_weight == "balanced"
@@ -236,6 +238,6 @@ class FeaturesConfig(EncoderConfig):
     hidden_size: Count = 64
     """Hidden units of each layer and direction."""
 
-    def dropout_of(self, kind: str) -> float:  # noqa: ARG002 - the classifier's depends on it
+    def dropout_of(self, kind: str) -> float:
         """Return the dropout, 0 by default: a vector must hold all that is to be written again."""
         return self.dropout or 0.0

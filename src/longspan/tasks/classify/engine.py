@@ -135,9 +135,7 @@ def _loss(
 
 
 @torch.no_grad()
-def read(
-    function: Callable[[Batch], Tensor], network: nn.Module, sequences: Ragged
-) -> np.ndarray:
+def read(function: Callable[[Batch], Tensor], network: nn.Module, sequences: Ragged) -> np.ndarray:
     """Return what a network says of each sequence, float64 (S, …).
 
     Args:

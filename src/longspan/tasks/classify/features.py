@@ -146,7 +146,9 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         """
         if not hasattr(self, "encoder_"):
             raise NotFittedError("This SequenceFeatures is not fitted yet; call fit first.")
-        options = self.inputs_.config.model_dump(mode="json", exclude={"classifier", "class_weight"})
+        options = self.inputs_.config.model_dump(
+            mode="json", exclude={"classifier", "class_weight"}
+        )
         of_classifier = isinstance(self.inputs_.config, ClassifyConfig)
         config = {
             "options": options, "of_classifier": of_classifier,
@@ -166,7 +168,8 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     def _restored(cls, values: dict[str, Any], tensors: dict[str, Any]) -> SequenceFeatures:
         kind = ClassifyConfig if values["of_classifier"] else FeaturesConfig
         config: EncoderConfig = checked(kind, dict(values["options"]))
-        model = cls() if values["of_classifier"] else cls(**values["options"])
+        own = {name: getattr(config, name) for name in kind.model_fields}
+        model = cls() if values["of_classifier"] else cls(**own)
         model.inputs_ = inputs_from_dict(config, values["inputs"], tensors)
         model.encoder_ = loaded_network(
             lambda: encoder_of(config, model.inputs_.shape), tensors, "encoder."

@@ -34,7 +34,9 @@ def kind_of(data: Any) -> str:
     """Return whether sequences are texts, images or series."""
     if isinstance(data, np.ndarray) and (data.ndim == 4 or (data.ndim == 3 and data.dtype == "u1")):
         return "image"
-    if isinstance(data, Sequence) or (isinstance(data, np.ndarray) and data.dtype.kind in "UOT"):
+    if isinstance(data, np.ndarray) and data.dtype.kind in "UT":
+        return "text"
+    if isinstance(data, Sequence) or (isinstance(data, np.ndarray) and data.dtype.kind == "O"):
         first = next(iter(data), None)
         return "text" if isinstance(first, str) else "series"
     return "series"

@@ -103,10 +103,12 @@ def summary(
         settings=config.model_dump(mode="json", exclude={"class_weight"})
         | {"class_weight": str(config.class_weight)},
         facts={
-            **sizes, label: inputs.shape.size,
+            **sizes,
+            label: inputs.shape.size,
             "steps of a sequence": f"{int(lengths.min())} to {int(lengths.max())}",
-            "temperature": round(model.temperature_, 3), **facts(model.network_, history, seconds),
-        },  # fmt: skip
+            "temperature": round(model.temperature_, 3),
+            **facts(model.network_, history, seconds),
+        },
         versions=versions(),
         notes=_notes(model, parts),
     )

@@ -88,7 +88,7 @@ def _restore(
     temperature = float(values["temperature"])
     if counts.shape != classes.shape or (counts < 1).any() or not 0.0 < temperature < np.inf:
         raise TypeError("a count of each class and a positive temperature are needed")
-    model = kind(**options)
+    model = kind(**{name: getattr(config, name) for name in type(config).model_fields})
     model.inputs_, model.classes_, model.class_counts_ = inputs, classes, counts
     model.network_ = loaded_network(
         lambda: build(config, inputs.shape, len(classes)), tensors, "network."
@@ -171,8 +171,8 @@ def card(model: Classifier) -> str:
         f"# Classifier: {model.title_}",
         "",
         f"A {config.cell.upper()} network ({config.num_layers} × {config.hidden_size} units, "
-        f"{count} parameters) that tells {len(model.classes_)} classes of {model.inputs_.shape.kind}"
-        f" apart: {named}{', …' if len(model.classes_) > 20 else ''}.",
+        f"{count} parameters) that tells {len(model.classes_)} classes of "
+        f"{model.inputs_.shape.kind} apart: {named}{', …' if len(model.classes_) > 20 else ''}.",
         "",
         "```python",
         "import longspan",

@@ -1,0 +1,139 @@
+"""`SequenceFeatures`, and both estimators inside scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import check_estimator
+
+import longspan
+from longspan import Classifier, SequenceFeatures
+from longspan.errors import InputError
+from longspan.tasks.classify.autoencoder import Autoencoder
+from longspan.tasks.classify.config import FeaturesConfig
+from longspan.tasks.classify.network import Batch, InputShape
+
+RNG = np.random.default_rng(0)
+LABELS = np.array(["slow", "fast"])[np.arange(60) % 2]
+SERIES = [
+    np.sin((0.3 if name == "slow" else 1.2) * np.arange(n) + RNG.uniform(0, 6))
+    for name, n in zip(LABELS, RNG.integers(8, 21, 60), strict=True)
+]
+TEXTS = [f"{'good' if k % 2 else 'bad'} word{k % 3}" for k in range(60)]
+SMALL = {"hidden_size": 8, "max_epochs": 3}
+
+
+def features(**options):
+    return SequenceFeatures(**(SMALL | options))
+
+
+def test_an_lstm_and_a_support_vector_machine():
+    learner = features(hidden_size=16, max_epochs=60, learning_rate=0.01)
+    model = make_pipeline(learner, StandardScaler(), SVC())
+    assert model.fit(SERIES[:40], LABELS[:40]).score(SERIES[40:], LABELS[40:]) > 0.8
+    losses = [record["loss"] for record in learner.history_.steps]
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("data", [SERIES, TEXTS, np.ones((60, 4, 3), np.uint8) * np.arange(3)])
+def test_any_input_and_saved_it_does_the_same(data, tmp_path):
+    model = features(pooling="mean", bidirectional=True, embedding_size=5).fit(data)
+    found = model.transform(data)
+    assert found.shape == (60, 16)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(model.transform(data[5:6])[0], found[5], atol=1e-6)
+    assert model.get_feature_names_out().tolist()[:2] == ["sequencefeatures0", "sequencefeatures1"]
+    model.save(tmp_path / "m")
+    loaded = longspan.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.transform(data), found)
+    assert loaded.get_params() == model.get_params()
+
+
+def test_the_features_of_a_classifier(tmp_path):
+    classifier = Classifier(**SMALL).fit(SERIES, LABELS)
+    taken = SequenceFeatures(classifier=classifier).fit(SERIES)
+    np.testing.assert_array_equal(taken.transform(SERIES), classifier.features(SERIES))
+    taken.save(tmp_path / "m")
+    loaded = longspan.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.transform(SERIES), taken.transform(SERIES))
+    model = make_pipeline(SequenceFeatures(classifier=Classifier(**SMALL)), SVC())
+    model.fit(SERIES, LABELS)
+    np.testing.assert_array_equal(model[0].transform(SERIES), taken.transform(SERIES))
+    assert not hasattr(model[0].classifier, "network_")  # what was given stays as it was
+    with pytest.raises(InputError, match="must be a longspan"):
+        SequenceFeatures(classifier=SVC()).fit(SERIES)
+    with pytest.raises(NotFittedError):
+        SequenceFeatures().transform(SERIES)
+
+
+@pytest.mark.parametrize("kind", ["series", "text"])
+def test_the_autoencoders_loss_is_that_of_plain_torch(kind):
+    torch.manual_seed(0)
+    shape = InputShape(kind, 5, 6)
+    ours = Autoencoder(FeaturesConfig(hidden_size=4, embedding_size=3), shape)
+    lengths = torch.tensor([6, 2])
+    inputs = torch.randn(6, 2, 5) if kind == "series" else torch.randint(0, 5, (6, 2))
+    found = ours(Batch(inputs, lengths))
+    vectors = ours.encoder(Batch(inputs, lengths))
+    lstm = torch.nn.LSTM(4, 4)
+    lstm.load_state_dict(ours.decoder.state_dict())
+    for row, length in enumerate(lengths.tolist()):
+        h, _ = lstm(vectors[row].expand(length, -1))
+        written, target = ours.output(h), inputs[:length, row].flip(0)
+        if kind == "series":
+            expected = (written - target).square().mean(-1)
+        else:
+            expected = torch.nn.functional.cross_entropy(written, target, reduction="none")
+        torch.testing.assert_close(found[:length, row], expected, rtol=1e-5, atol=1e-6)
+        assert (found[length:, row] == 0).all()
+
+
+def test_searches_and_cross_validation():
+    search = GridSearchCV(
+        Classifier(max_epochs=2), {"hidden_size": [2, 4], "pooling": ["mean"]}, cv=2
+    )
+    search.fit(np.stack([each[:8] for each in SERIES]), LABELS)
+    assert search.best_params_["hidden_size"] in (2, 4)
+    assert search.best_estimator_.network_.encoder.pooling.kind == "mean"
+    scores = cross_val_score(Classifier(**SMALL), TEXTS, LABELS, cv=3)
+    assert scores.shape == (3,)
+    assert np.isfinite(scores).all()
+    chain = make_pipeline(SequenceFeatures(classifier=Classifier(**SMALL)), SVC())
+    assert np.isfinite(cross_val_score(chain, SERIES, LABELS, cv=2)).all()
+    copy = clone(Classifier(**SMALL, class_weight={"slow": 2.0}))
+    assert copy.get_params()["class_weight"] == {"slow": 2.0}
+
+
+#: What scikit-learn asks of tables and not of sequences.
+ANY_LENGTH = "a sequence may have another number of steps than those in training"
+EXPECTED = {
+    "check_n_features_in_after_fitting": ANY_LENGTH,
+    "check_classifiers_train": ANY_LENGTH + "; all else of it passes",
+    "check_transformer_general": ANY_LENGTH + "; all else of it passes",
+    "check_dtype_object": "mistakes in the data are InputError, a ValueError, not TypeError",
+}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Classifier(hidden_size=8, max_epochs=30, learning_rate=0.02, pooling="mean"),
+        features(hidden_size=4, max_epochs=2),
+    ],
+    ids=["classifier", "features"],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learns_own_checks(estimator):
+    results = check_estimator(
+        estimator, expected_failed_checks=EXPECTED, on_fail=None, on_skip=None
+    )
+    failed = [r["check_name"] for r in results if r["status"] == "failed"]
+    assert failed == []
+    assert sum(r["status"] == "passed" for r in results) > 30
