@@ -24,7 +24,7 @@ import torch
 from benchmarks.data import need
 from benchmarks.machine import machine
 from longspan import Classifier
-from longspan.data.labelled import read_labelled
+from longspan.data import read_labelled
 
 #: Sequences and labels.
 Pair = tuple[Any, Any]

@@ -2,15 +2,18 @@
 
 from longspan.nn import init
 from longspan.nn.characters import CharacterEncoder
+from longspan.nn.convolution import SequenceConvolutions, SequenceNorm, SequencePool
 from longspan.nn.crf import CRF
 from longspan.nn.cross_entropy import linear_cross_entropy, sampled_cross_entropy
 from longspan.nn.dropout import EmbeddingDropout, LockedDropout
 from longspan.nn.layers import GRU, LSTM, RNN
+from longspan.nn.pooling import Pooling
 from longspan.nn.softmax import AdaptiveSoftmax, Softmax
 from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 
 __all__ = [
     "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "CharacterEncoder", "EmbeddingDropout",
-    "LockedDropout", "Softmax", "WeightDrop", "init", "linear_cross_entropy",
+    "LockedDropout", "Pooling", "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax",
+    "WeightDrop", "init", "linear_cross_entropy",
     "sampled_cross_entropy", "weight_drop", "weight_norm",
 ]  # fmt: skip

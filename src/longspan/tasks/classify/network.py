@@ -16,6 +16,8 @@ from longspan.nn.convolution import SequenceConvolutions, SequencePool
 from longspan.nn.pooling import Pooling
 
 CELLS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
+#: Standard deviation of a token's vector before training.
+EMBEDDING_STD = 0.1
 
 
 class Batch(NamedTuple):
@@ -93,7 +95,10 @@ class SequenceEncoder(nn.Module):
         self.embedding = None
         self.input_dropout = nn.Dropout(dropout if shape.kind == "text" else 0.0)
         if shape.kind == "text":
-            self.embedding = EmbeddingDropout(nn.Embedding(size, embedding_size), embedding_dropout)
+            vectors = nn.Embedding(size, embedding_size)
+            # Vectors of length 1 would hardly move in the steps that a small data set takes.
+            nn.init.normal_(vectors.weight, std=EMBEDDING_STD)
+            self.embedding = EmbeddingDropout(vectors, embedding_dropout)
             size = embedding_size
         layers = convolutions or []
         self.convolutions = self.images = None
