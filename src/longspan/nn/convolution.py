@@ -88,6 +88,7 @@ class SequenceConvolutions(nn.Module):
     def __init__(self, input_size: int, layers: list[tuple[int, int]]) -> None:
         super().__init__()
         sizes = [input_size, *[filters for filters, _ in layers]]
+        self.reaches = [kernel - 1 for _, kernel in layers]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(before, filters, kernel)
             for before, (filters, kernel) in zip(sizes[:-1], layers, strict=True)
@@ -99,8 +100,9 @@ class SequenceConvolutions(nn.Module):
         """Return features of each step, (T, B, F), zeros at padding, from x, (T, B, I)."""
         inside = (torch.arange(len(x), device=x.device) < lengths[:, None])[:, None].to(x.dtype)
         x = x.permute(1, 2, 0) * inside
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            reach = convolution.kernel_size[0] - 1
+        for convolution, norm, reach in zip(
+            self.convolutions, self.norms, self.reaches, strict=True
+        ):
             wide = nn.functional.pad(x, (reach // 2, reach - reach // 2))
             x = torch.relu(norm(convolution(wide), inside)) * inside
         return x.permute(2, 0, 1)

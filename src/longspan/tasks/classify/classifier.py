@@ -64,6 +64,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     classes_: np.ndarray
     class_counts_: np.ndarray
+    config_: ClassifyConfig
     inputs_: Inputs
     network_: ClassifyNetwork
     temperature_: float
@@ -122,6 +123,7 @@ class Classifier(ClassifierMixin, Estimator):
             CheckpointError: If the checkpoint does not fit.
         """
         config: ClassifyConfig = self._checked_config()
+        self.config_ = config
         columns = {"text": text, "label": label, "id": id, "time": time, "values": values,
                    "encoding": encoding}  # fmt: skip
         self.columns_ = {name: value for name, value in columns.items() if value is not None}
@@ -220,7 +222,7 @@ class Classifier(ClassifierMixin, Estimator):
             sample_weight: Of each sequence, (N,).
         """
         data = self._given(X, y=y)
-        right = self._probabilities(data).argmax(1) == numbers_of(data.labels, self.classes_)[0]
+        right = self._probabilities(data).argmax(1) == self._numbers(data)[0]
         return float(np.average(right, weights=sample_weight))
 
     def save(self, path: str | Path, *, report: str | None = None) -> None:
@@ -254,14 +256,17 @@ class Classifier(ClassifierMixin, Estimator):
     def _part(self, data: Given) -> Part:
         """Return a part whose labels training must know."""
         self.inputs_.check_fits(data.data)
-        assert data.labels is not None
-        numbers, names = numbers_of(data.labels, self.classes_)
+        numbers, names = self._numbers(data)
         if len(names) > len(self.classes_):
             raise InputError(
                 f"The validation part has the label {names[len(self.classes_)]!r}, which the "
                 "training part does not have. Leave it out, or add it there."
             )
         return Part(self.inputs_.encode(data.data), torch.from_numpy(numbers))
+
+    def _numbers(self, data: Given) -> tuple[np.ndarray, list[Any]]:
+        assert data.labels is not None
+        return numbers_of(data.labels, self.classes_)
 
     def _probabilities(self, data: Given) -> np.ndarray:
         self.inputs_.check_fits(data.data)
@@ -270,7 +275,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     def _evaluate(self, data: Given) -> Evaluation:
         found = self._probabilities(data)
-        numbers, names = numbers_of(data.labels, self.classes_)
+        numbers, names = self._numbers(data)
         prior = self.class_counts_ / self.class_counts_.sum()
         made = evaluate(found, numbers, len(self.classes_), names, prior)
         made.mistakes.extend(output.mistakes(data, found, numbers, names))

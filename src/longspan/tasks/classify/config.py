@@ -142,6 +142,11 @@ class EncoderConfig(BaseModel):
         """Return the pooling for a kind of input."""
         return self.pooling or ("max" if kind == "text" else "last")
 
+    def dropout_of(self, kind: str) -> float:
+        """Return the dropout for a kind of input: 0 by default for vectors that must hold all."""
+        del kind  # the classifier's depends on it
+        return self.dropout or 0.0
+
 
 class ClassifyConfig(EncoderConfig):
     """Options of the classifier, checked together; each field is documented where it stands."""
@@ -237,7 +242,3 @@ class FeaturesConfig(EncoderConfig):
 
     hidden_size: Count = 64
     """Hidden units of each layer and direction."""
-
-    def dropout_of(self, kind: str) -> float:
-        """Return the dropout, 0 by default: a vector must hold all that is to be written again."""
-        return self.dropout or 0.0

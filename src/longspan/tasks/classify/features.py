@@ -184,7 +184,8 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
                 f"`classifier` must be a longspan.Classifier, got {type(classifier).__name__}."
             )
         if not hasattr(classifier, "network_"):
-            classifier = clone(classifier).fit(X, y, **options)
+            fresh: Any = clone(classifier)
+            classifier = fresh.fit(X, y, **options)
         self.inputs_, self.encoder_ = classifier.inputs_, classifier.network_.encoder
         self.history_ = getattr(classifier, "history_", History())
         return self

@@ -74,8 +74,8 @@ def given(
                 "of the sequences, or a file or table that has them."
             )
         labels = None if y is None else labels_of(y)
-        if hasattr(data, "to_numpy"):  # a frame whose rows are sequences, or a column of texts
-            data = data.to_numpy()
+        # A frame whose rows are sequences, or a column of texts.
+        data = getattr(data, "to_numpy", lambda own=data: own)()
     kind = kind_of(data) if kind == "auto" else kind
     data = checked(data, kind)
     if labels is not None and len(labels) != len(data):

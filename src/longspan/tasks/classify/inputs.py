@@ -81,8 +81,8 @@ class Inputs:
         steps = np.concatenate(arrays).astype(np.float64)
         size, longest = steps.shape[1], max(map(len, arrays))
         if kind == "image":
-            image = (*np.shape(data)[1:], 1)[:3]
-            image = (min(image[0], longest), *image[1:])
+            _, columns, colours = size_of(data)
+            image = (longest, columns, colours)
             scale = np.full(size, max(np.abs(steps).max(), 1e-12), np.float32)
             return cls(config, InputShape(kind, size, longest, image), None, 0 * scale, scale)
         mean, scale = np.zeros(size), np.ones(size)
@@ -121,8 +121,10 @@ class Inputs:
             InputError: If they differ.
         """
         if self.shape.kind == "image":
-            own, expected = (*np.shape(data)[1:], 1)[:3], self.shape.image
-            if self.config.max_length is None and own != expected:
+            own, expected = size_of(data), self.shape.image
+            if self.config.max_length is not None:
+                own = (min(own[0], self.config.max_length), *own[1:])
+            if own != expected:
                 raise InputError(
                     f"Images must have the shape (rows, columns, colours) = {expected} of those in "
                     f"training, got {own}. Bring them to the same size."
@@ -168,6 +170,11 @@ def _images(data: Any) -> np.ndarray:
             f"Image {where[0]} contains NaN or infinity in row {where[1]} (counted from 0)."
         )
     return found
+
+
+def size_of(images: np.ndarray) -> tuple[int, int, int]:
+    """Return the rows, columns and colours of images."""
+    return images.shape[1], images.shape[2], images.shape[3] if images.ndim == 4 else 1
 
 
 def as_rows(images: np.ndarray) -> np.ndarray:

@@ -83,7 +83,7 @@ def summary(
         tested: What it was scored on, or None.
         seconds: Of training.
     """
-    config, history, inputs = model.inputs_.config, model.history_, model.inputs_
+    config, history, inputs = model.config_, model.history_, model.inputs_
     sizes = {f"{name} sequences": len(part.sequences) for name, part in parts.items() if part}
     if tested is not None:
         sizes["test sequences"] = len(tested)

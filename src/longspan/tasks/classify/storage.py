@@ -31,8 +31,8 @@ LARGEST = {
 
 def save(model: Classifier, path: Path, report: str | None) -> None:
     """Write a fitted classifier."""
-    options = model.inputs_.config.model_dump(mode="json", exclude={"class_weight"})
-    weight = model.inputs_.config.class_weight
+    options = model.config_.model_dump(mode="json", exclude={"class_weight"})
+    weight = model.config_.class_weight
     if isinstance(weight, dict):  # JSON has no labels but texts as keys
         pairs = zip(weight, weight.values(), strict=True)
         weight = [[np.asarray(k).item(), float(v)] for k, v in pairs]
@@ -89,6 +89,7 @@ def _restore(
     if counts.shape != classes.shape or (counts < 1).any() or not 0.0 < temperature < np.inf:
         raise TypeError("a count of each class and a positive temperature are needed")
     model = kind(**{name: getattr(config, name) for name in type(config).model_fields})
+    model.config_ = config
     model.inputs_, model.classes_, model.class_counts_ = inputs, classes, counts
     model.network_ = loaded_network(
         lambda: build(config, inputs.shape, len(classes)), tensors, "network."
@@ -164,7 +165,7 @@ def _label_type(text: str) -> np.dtype:
 
 def card(model: Classifier) -> str:
     """Return the model card, Markdown."""
-    config = model.inputs_.config
+    config = model.config_
     count = sum(p.numel() for p in model.network_.parameters())
     named = ", ".join(map(str, model.classes_[:20].tolist()))
     lines = [
