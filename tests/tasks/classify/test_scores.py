@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn import metrics as reference
 
 from longspan.errors import InputError
+from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.classify.engine import temperature_of
 from longspan.tasks.classify.given import classes_of, held_out, labels_of, numbers_of
 from longspan.tasks.classify.scores import evaluate, roc_curve
@@ -124,3 +125,12 @@ def test_labels_of_any_type():
 def test_bad_labels(labels, message):
     with pytest.raises(InputError, match=message):
         labels_of(labels)
+
+
+def test_defaults_that_depend_on_the_number_of_sequences():
+    config = ClassifyConfig()
+    assert [config.batch_of(n) for n in (3, 60, 320, 9000)] == [4, 6, 32, 32]
+    assert [config.share_of(n) for n in (999, 1000)] == [0.0, 0.1]
+    assert ClassifyConfig(calibrate=True).share_of(50) == 0.1
+    assert ClassifyConfig(validation_share=0.3, batch_size=7).share_of(50) == 0.3
+    assert ClassifyConfig(batch_size=7).batch_of(9000) == 7

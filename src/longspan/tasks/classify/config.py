@@ -82,8 +82,9 @@ class EncoderConfig(BaseModel):
     """Dropout of the inputs of a text, between layers and of the pooled vector; by default 0.8 for
     the recurrent part of ``lstm_fcn``, 0.5 for texts and 0.2 for others."""
 
-    batch_size: Count = 32
-    """Sequences in a batch, over all processes."""
+    batch_size: Count | None = None
+    """Sequences in a batch, over all processes; by default 32, or a tenth of the training part where
+    that is fewer, but at least 4."""
 
     max_epochs: Count | None = None
     """Passes over the training part at most; by default as many as make 1500 steps, and at least
@@ -113,7 +114,7 @@ class EncoderConfig(BaseModel):
 
     @field_validator(
         "min_count", "vocab_size", "max_length", "pooling", "dropout", "max_epochs",
-        "max_grad_norm", "patience", "validation_share",
+        "max_grad_norm", "patience", "batch_size", "validation_share",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -137,6 +138,10 @@ class EncoderConfig(BaseModel):
         if self.validation_share is not None:
             return self.validation_share
         return HELD_OUT if sequences >= ENOUGH else 0.0
+
+    def batch_of(self, sequences: int) -> int:
+        """Return the size of a batch of so many sequences: small parts need noisy steps."""
+        return self.batch_size or min(32, max(sequences // 10, 4))
 
     def pooling_of(self, kind: str) -> str:
         """Return the pooling for a kind of input."""

@@ -90,11 +90,12 @@ def fit_network(
         options: Of `longspan.training.train`.
     """
     lengths = part.sequences.lengths
-    source = BucketedBatches(lengths, config.batch_size, part.batch, seed=config.seed)
+    batch_size = config.batch_of(len(lengths))
+    source = BucketedBatches(lengths, batch_size, part.batch, seed=config.seed)
     judged = None
     if validation is not None:
         judged = BucketedBatches(
-            validation.sequences.lengths, config.batch_size, validation.batch, shuffle=False
+            validation.sequences.lengths, batch_size, validation.batch, shuffle=False
         )
     schedule = config.schedule
     plan = Plan(
