@@ -83,7 +83,7 @@ class EncoderConfig(BaseModel):
     the recurrent part of ``lstm_fcn``, 0.5 for texts and 0.2 for others."""
 
     batch_size: Count | None = None
-    """Sequences in a batch, over all processes; by default 32, or a tenth of the training part where
+    """Sequences in a batch, over all processes; by default 32, or a tenth of the training part if
     that is fewer, but at least 4."""
 
     max_epochs: Count | None = None
