@@ -71,7 +71,7 @@ CASES = {
          (*_EWT, "en_ewt-ud-test.conllu")),
         ("accuracy", "unknown_accuracy"),
         {"hidden_size": 200, "max_epochs": 12, "scheme": "none"},
-        {"BiLSTM, mean over languages of an earlier version (Plank et al. 2016)": ("96.40", "")},
+        {"BiLSTM, mean over the languages of an earlier UD (Plank et al. 2016)": ("96.40", "")},
     ),
     "wnut17": Case(
         "WNUT 2017, emerging entities",
