@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +49,12 @@ def result(case: str, seed: int, state: Path) -> dict[str, Any]:
     model = Translator(seed=seed, **OPTIONS)
     log = state / f"{case}-{seed}" / "log.jsonl"
     before = log.read_bytes().count(b'"grad_norm"') if log.exists() else 0
-    began = time.perf_counter()
     model.fit(
         *pairs(case, "train"), validation=pairs(case, "validation"), test=pairs(case, "test"),
         checkpoint_dir=log.parent, checkpoint_every=50, resume=True, log_dir=log.parent,
     )  # fmt: skip
-    seconds = time.perf_counter() - began
     assert model.evaluation_ is not None
-    steps = len(model.history_.steps)
+    steps, seconds = len(model.history_.steps), model.run_.facts["seconds of training"]
     found = {
         "scores": model.evaluation_.scores, "signature": model.evaluation_.signature,
         "epochs": len(model.history_.epochs), "best": model.history_.best_epoch,
@@ -82,7 +79,7 @@ def table(case: str, results: list[dict[str, Any]]) -> str:
     minutes = statistics.mean(r["seconds"] for r in results) / 60
     lines.append(
         f"| Longspan LSTM, {results[0]['parameters'] / 1e6:.1f} million parameters, "
-        f"{len(results)} seeds | {' | '.join(cells)} | {passes} | {minutes:.0f} |"
+        f"{_counted(len(results))} | {' | '.join(cells)} | {passes} | {minutes:.0f} |"
     )
     for who, found in results[0]["scores"].items():
         if who != "model":
@@ -93,7 +90,13 @@ def table(case: str, results: list[dict[str, Any]]) -> str:
 
 def _spread(values: list[float]) -> str:
     mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.1f}"
     return f"{mean:.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def _counted(seeds: int) -> str:
+    return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def main() -> None:
