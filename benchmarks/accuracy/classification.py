@@ -2,8 +2,9 @@
 
     python -m benchmarks.accuracy.classification CBF trec6 --seeds 3 --threads 1
 
-Splits are the official ones; the test part is scored once, after all choices. Results of a seed are
-kept in the state directory and not computed again.
+Splits are the official ones. Some defaults were chosen after test scores had been seen: see
+docs/benchmarks/classification.md. Results of a seed are kept in the state directory and not
+computed again.
 """
 
 from __future__ import annotations
