@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from tests.cli.command import check_killed_and_resumed, check_mistakes, run
 
+from longspan import SequenceFeatures
+
 FAST = ["--hidden-size", "4", "--max-epochs", "2", "--batch-size", "8"]
 
 
@@ -111,3 +113,9 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     )
     assert "--pooling" in done.stdout
     assert "HEAVY []" in done.stdout
+
+
+def test_features_have_no_command(tmp_path):
+    SequenceFeatures(hidden_size=4, max_epochs=1).fit(np.zeros((4, 3))).save(tmp_path / "features")
+    for command in ("evaluate", "predict"):
+        check_mistakes({"is a SequenceFeatures": [command, tmp_path / "features", "x.csv"]})

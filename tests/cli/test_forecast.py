@@ -140,6 +140,7 @@ def test_killed_and_resumed_it_ends_with_the_same_model(data, tmp_path):
 
 def test_torchrun_trains_one_model_with_two_processes(data, tmp_path):
     words = ["fit", "forecast", data, "--target", "sales", "--time", "step", *FAST, "--no-report"]
+    words += ["--refit"]  # two trainings in each process
     done = run_in_two_processes(*words, "--output", tmp_path / "two", "--log-dir", tmp_path / "log")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Model:") == 1

@@ -44,12 +44,17 @@ def run(command: str, path: Path, data: Path | None, given: dict[str, Any]) -> N
         given: Flags by name; those that are None were not given.
 
     Raises:
-        InputError: If a flag is not for such a model.
+        InputError: If a flag is not for such a model, or there is nothing to do with it.
     """
     from longspan.tasks import load
 
     model = load(path)
-    kind = SAVED[type(model).__name__]
+    kind = SAVED.get(type(model).__name__)
+    if kind is None:
+        raise InputError(
+            f"The model in {path} is a {type(model).__name__}, which `longspan {command}` has no "
+            "use for. Load it in Python: longspan.load(path)."
+        )
     flags = {name: value for name, value in given.items() if value is not None}
     wrong = [name for name in flags if name not in kind.flags[command]]
     if wrong:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.rendezvous import rendezvous
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ def world() -> Iterator[World]:
         return
     joined_here = not dist.is_initialized()
     if joined_here:
-        dist.init_process_group("gloo")
+        # A store keeps what earlier groups wrote to it, so each training has a part of its own.
+        store, rank = _store()
+        part = dist.PrefixStore(f"longspan/{next(_TRAININGS)}", store)
+        dist.init_process_group("gloo", store=part, rank=rank, world_size=size)
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:
@@ -79,6 +85,17 @@ def world() -> Iterator[World]:
             # threads would outlive the connection, and the program would end in an abort.
             gc.collect()
             dist.destroy_process_group()
+
+
+#: Numbers of the trainings of this process; the same in all, for all take part in each.
+_TRAININGS = itertools.count()
+
+
+@cache
+def _store() -> tuple[dist.Store, int]:
+    """Return where the processes that ``torchrun`` started meet, and this one's number."""
+    store, rank, _ = next(iter(rendezvous("env://")))
+    return store, rank
 
 
 def is_main_process() -> bool:
