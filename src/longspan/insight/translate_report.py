@@ -26,7 +26,9 @@ def translate_html(run: TranslateRun) -> str:
     if evaluation is not None:
         context["best"] = best(evaluation.scores)
         context["groups"] = groups(evaluation)
-    pictures = {source: attention(each) for source, each in run.alignments.items()}
+    # The first picture is the one that is seen at once: a long sentence says more than a short one.
+    longest = sorted(run.alignments.items(), key=lambda pair: -len(pair[1].source))
+    pictures = {source: attention(each) for source, each in longest}
     context["attention"] = named(charts, "attention", pictures)
     if evaluation is not None and evaluation.examples:
         charts["lengths"] = by_length(evaluation)
