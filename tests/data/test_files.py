@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 
+from longspan.data import read_labelled
 from longspan.data.files import read_text
 from longspan.errors import InputError
 
@@ -39,3 +41,11 @@ def test_what_cannot_be_read(tmp_path):
     for data in (3, None, b"bytes", [1]):
         with pytest.raises(InputError, match="must be a string"):
             read_text(data)
+
+
+def test_json_lines_may_hold_what_python_takes_for_ends_of_lines(tmp_path):
+    path = tmp_path / "reviews.jsonl"
+    texts = ["one\u2028half", "two\u0085half", "three\x0chalf"]
+    lines = [json.dumps({"text": text, "label": 1}, ensure_ascii=False) for text in texts]
+    path.write_text("\r\n".join(lines), "utf-8")
+    assert read_labelled(path).sequences == texts

@@ -40,6 +40,18 @@ def read_text(data: Any, encoding: str = "utf-8") -> str:
     )
 
 
+def lines_of(text: str) -> list[str]:
+    r"""Return the lines of a text, without their ends: ``\n``, ``\r\n`` or ``\r``.
+
+    ``str.splitlines`` also cuts at characters that may stand inside a line, U+0085 and U+2028 say.
+
+    >>> lines_of("one\r\ntwo\u2028half\n")
+    ['one', 'two\u2028half']
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
 def is_file(data: Any) -> bool:
     """Return whether this is the path of a file, or a string that is the name of one."""
     if isinstance(data, str) and (len(data) > LONGEST_NAME or "\n" in data or "\0" in data):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from longspan.data.columns import require
-from longspan.data.files import read_file
+from longspan.data.files import lines_of, read_file
 from longspan.data.series import Labelled, read_long_table, read_ts, read_ucr
 from longspan.data.tables import read_table
 from longspan.errors import InputError
@@ -86,7 +86,7 @@ def _find(columns: Sequence[str], given: str | None, usual: Sequence[str]) -> st
 
 def _is_ucr(path: Path, encoding: str) -> bool:
     """Return whether the first line is numbers alone: then it is no header."""
-    first = next(iter(read_file(path, encoding).splitlines()), "")
+    first = next(iter(lines_of(read_file(path, encoding))), "")
     words = first.replace(",", " ").split()
     try:
         return len([float(word) for word in words]) > 1
@@ -138,7 +138,7 @@ def _json_lines(
     path: Path, text: str | None, label: str | None, encoding: str, need_labels: bool
 ) -> Labelled:
     texts, labels = [], []
-    for number, line in enumerate(read_file(path, encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_file(path, encoding)), 1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from longspan.data.files import is_file, read_file
+from longspan.data.files import is_file, lines_of, read_file
 from longspan.data.text import normalise
 from longspan.errors import InputError
 
@@ -130,8 +130,7 @@ def join_turns(turns: Sequence[str]) -> str:
 
 def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
     r"""Return the lines of a file; only ``\n`` ends one, and ``\r\n`` and ``\r`` count as it."""
-    lines = normalise(read_file(path, encoding)).split("\n")
-    return lines[:-1] if lines[-1] == "" else lines
+    return lines_of(normalise(read_file(path, encoding)))
 
 
 def _lines(side: Any, encoding: str) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from longspan.data.columns import numeric, parse_time, require
-from longspan.data.files import read_file
+from longspan.data.files import lines_of, read_file
 from longspan.errors import InputError
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def read_ts(path: Path, encoding: str = "utf-8") -> Labelled:
     """
     sequences, labels = [], []
     has_label, begun = True, False
-    for number, line in enumerate(read_file(path, encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_file(path, encoding)), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -268,7 +268,7 @@ def read_ucr(path: Path, encoding: str = "utf-8") -> Labelled:
         InputError: If a line cannot be read; the message has its number.
     """
     sequences, labels = [], []
-    for number, line in enumerate(read_file(path, encoding).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_file(path, encoding)), 1):
         words = line.replace(",", " ").split()
         if not words:
             continue
