@@ -9,7 +9,6 @@ and all choices come from the training and validation parts; the test part is sc
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -19,8 +18,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.accuracy.seeds import main, seconds_of_all, steps_done
 from benchmarks.data import need
-from benchmarks.machine import machine
 from longspan import LanguageModel
 
 
@@ -74,7 +73,7 @@ def result(name: str, seed: int, state: Path) -> dict[str, Any]:
     train, validation, test = texts(name)
     model = LanguageModel(seed=seed, **CASES[name].options)
     log = state / f"{name}-{seed}" / "log.jsonl"
-    before = log.read_bytes().count(b'"loss"') if log.exists() else 0
+    before = steps_done(log)
     began = time.perf_counter()
     model.fit(
         train, validation=validation, test=test, checkpoint_dir=state / f"{name}-{seed}",
@@ -85,8 +84,7 @@ def result(name: str, seed: int, state: Path) -> dict[str, Any]:
     steps = len(model.history_.steps)
     found = {
         "scores": model.evaluation_.scores, "epochs": len(model.history_.epochs),
-        # An interrupted run counts as if all of it had run at the pace of its last part.
-        "seconds": seconds * steps / max(steps - before, 1), "threads": torch.get_num_threads(),
+        "seconds": seconds_of_all(seconds, steps, before), "threads": torch.get_num_threads(),
         "validation": model.evaluate(validation).scores["model"],
         "parameters": sum(p.numel() for p in model.engine_.network.parameters()),
     }  # fmt: skip
@@ -123,21 +121,5 @@ def _spread(values: list[float]) -> str:
     return f"{mean:.4g} ({min(values):.4g} to {max(values):.4g})"
 
 
-def main() -> None:
-    """Run the cases that are named and print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=[])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--state", type=Path, default=Path("runs/language"))
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    given.state.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}\n")
-    for name in given.cases or CASES:
-        found = [result(name, seed, given.state) for seed in range(given.seeds)]
-        print(table(name, found), end="\n\n", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, "language", CASES, result, table)

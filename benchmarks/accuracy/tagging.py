@@ -10,7 +10,6 @@ vectors or other data from elsewhere are used.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -20,8 +19,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.accuracy.seeds import main, seconds_of_all, steps_done
 from benchmarks.data import need
-from benchmarks.machine import machine
 from longspan import Tagger
 from longspan.tasks.tag.baselines import MOST_FREQUENT
 from longspan.tasks.tag.scores import METRICS
@@ -92,7 +91,7 @@ def result(name: str, seed: int, state: Path) -> dict[str, Any]:
     case = CASES[name]
     train, validation, test = (None if part is None else need(*part) for part in case.parts)
     log = state / f"{name}-{seed}" / "log.jsonl"
-    before = log.read_bytes().count(b'"grad_norm"') if log.exists() else 0
+    before = steps_done(log)
     model = Tagger(seed=seed, **case.options)
     began = time.perf_counter()
     model.fit(
@@ -104,8 +103,7 @@ def result(name: str, seed: int, state: Path) -> dict[str, Any]:
     steps = len(model.history_.steps)
     found = {
         "scores": model.evaluation_.scores, "epochs": len(model.history_.epochs),
-        # An interrupted run counts as if all of it had run at the pace of its last part.
-        "seconds": seconds * steps / max(steps - before, 1), "threads": torch.get_num_threads(),
+        "seconds": seconds_of_all(seconds, steps, before), "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.engine_.network.parameters()),
     }  # fmt: skip
     done.write_text(json.dumps(found))
@@ -139,21 +137,5 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def main() -> None:
-    """Run the cases that are named and print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=[])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--state", type=Path, default=Path("runs/tagging"))
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    given.state.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}\n")
-    for name in given.cases or CASES:
-        found = [result(name, seed, given.state) for seed in range(given.seeds)]
-        print(table(name, found), end="\n\n", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, "tagging", CASES, result, table)

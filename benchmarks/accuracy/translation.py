@@ -10,7 +10,6 @@ scored once.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from pathlib import Path
@@ -18,8 +17,8 @@ from typing import Any
 
 import torch
 
+from benchmarks.accuracy.seeds import main, seconds_of_all, steps_done
 from benchmarks.data import need
-from benchmarks.machine import machine
 from longspan import Translator
 
 PARTS = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
@@ -48,7 +47,7 @@ def result(case: str, seed: int, state: Path) -> dict[str, Any]:
         return json.loads(done.read_text())
     model = Translator(seed=seed, **OPTIONS)
     log = state / f"{case}-{seed}" / "log.jsonl"
-    before = log.read_bytes().count(b'"grad_norm"') if log.exists() else 0
+    before = steps_done(log)
     model.fit(
         *pairs(case, "train"), validation=pairs(case, "validation"), test=pairs(case, "test"),
         checkpoint_dir=log.parent, checkpoint_every=50, resume=True, log_dir=log.parent,
@@ -58,8 +57,7 @@ def result(case: str, seed: int, state: Path) -> dict[str, Any]:
     found = {
         "scores": model.evaluation_.scores, "signature": model.evaluation_.signature,
         "epochs": len(model.history_.epochs), "best": model.history_.best_epoch,
-        # An interrupted run counts as if all of it had run at the pace of its last part.
-        "seconds": seconds * steps / max(steps - before, 1), "threads": torch.get_num_threads(),
+        "seconds": seconds_of_all(seconds, steps, before), "threads": torch.get_num_threads(),
         "parameters": model.run_.facts["parameters"],
     }  # fmt: skip
     model.save(state / f"{case}-{seed}-model")
@@ -99,21 +97,5 @@ def _counted(seeds: int) -> str:
     return "1 seed" if seeds == 1 else f"{seeds} seeds"
 
 
-def main() -> None:
-    """Run the cases that are named and print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=[])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--state", type=Path, default=Path("runs/translation"))
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    given.state.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}\n")
-    for case in given.cases or CASES:
-        found = [result(case, seed, given.state) for seed in range(given.seeds)]
-        print(table(case, found), end="\n\n", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, "translation", CASES, result, table)

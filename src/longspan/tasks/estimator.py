@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
 from longspan.errors import InputError, unknown_name
 
@@ -19,6 +20,8 @@ class Estimator(BaseEstimator):
     """
 
     Config: ClassVar[type[BaseModel]]
+    #: Attribute that is there once the estimator is fitted.
+    _fitted_by: ClassVar[str] = "engine_"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -43,6 +46,10 @@ class Estimator(BaseEstimator):
 
     def _checked_config(self) -> Any:
         return checked(self.Config, self.get_params(deep=False))
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, self._fitted_by):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted yet; call fit first.")
 
 
 def describe_options(config: type[BaseModel]) -> str:

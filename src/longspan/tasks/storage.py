@@ -16,13 +16,15 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from longspan import __version__
-from longspan.errors import ModelDirectoryError
+from longspan.errors import InputError, MissingDependencyError, ModelDirectoryError
+
+T = TypeVar("T")
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD, REPORT = "config.json", "model.safetensors", "README.md", "report.html"
@@ -123,6 +125,24 @@ def check_tensors(expected: Mapping[str, Any], found: Mapping[str, Any]) -> None
     if wrong:
         more = f"; and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
         raise ModelDirectoryError(f"The model is damaged: {'; '.join(wrong[:LISTED])}{more}.")
+
+
+def guarded(make: Callable[[], T]) -> T:
+    """Return what a function makes of a model's values, whose mistakes become one kind of error.
+
+    Raises:
+        ModelDirectoryError: If the values cannot be used.
+        MissingDependencyError: If they need a package that is not there.
+    """
+    try:
+        return make()
+    except (ModelDirectoryError, MissingDependencyError):
+        raise
+    except Exception as error:  # the package tokenizers raises plain exceptions
+        reason = str(error) if isinstance(error, InputError) else repr(error)
+        raise ModelDirectoryError(
+            f"The model's config.json cannot be used: {reason} Save the model again."
+        ) from None
 
 
 def check_replaceable(path: Path) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.exceptions import NotFittedError
 
 from longspan.errors import InputError
 from longspan.tasks.classify import output, storage
@@ -61,6 +60,7 @@ class Classifier(ClassifierMixin, Estimator):
     """
 
     Config = ClassifyConfig
+    _fitted_by = "network_"
 
     classes_: np.ndarray
     class_counts_: np.ndarray
@@ -280,10 +280,6 @@ class Classifier(ClassifierMixin, Estimator):
         made = evaluate(found, numbers, len(self.classes_), names, prior)
         made.mistakes.extend(output.mistakes(data, found, numbers, names))
         return made
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError("This Classifier is not fitted yet; call fit first.")
 
 
 def _without(whole: Given, share: float, seed: int, wanted: bool) -> tuple[Given, Given | None]:

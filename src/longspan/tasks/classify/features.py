@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.exceptions import NotFittedError
 
 from longspan.errors import InputError
 from longspan.tasks.classify.autoencoder import Autoencoder, reconstruction_loss
@@ -19,7 +18,6 @@ from longspan.tasks.classify.given import given, held_out
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import SequenceEncoder
 from longspan.tasks.classify.storage import (
-    guarded,
     inputs_from_dict,
     inputs_tensors,
     inputs_to_dict,
@@ -27,7 +25,7 @@ from longspan.tasks.classify.storage import (
 )
 from longspan.tasks.estimator import Estimator, checked
 from longspan.tasks.running import loggers
-from longspan.tasks.storage import SavedModel, save_directory
+from longspan.tasks.storage import SavedModel, guarded, save_directory
 from longspan.training import History
 
 
@@ -50,6 +48,7 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     """
 
     Config = FeaturesConfig
+    _fitted_by = "encoder_"
 
     inputs_: Inputs
     encoder_: SequenceEncoder
@@ -118,8 +117,7 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         Args:
             X: Sequences, or a file or frame.
         """
-        if not hasattr(self, "encoder_"):
-            raise NotFittedError("This SequenceFeatures is not fitted yet; call fit first.")
+        self._check_fitted()
         data = given(X, kind=self.inputs_.shape.kind, need_labels=False)
         self.inputs_.check_fits(data.data)
         found = read(self.encoder_, self.encoder_, self.inputs_.encode(data.data))
@@ -144,8 +142,7 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         Raises:
             ModelDirectoryError: If the directory holds something else.
         """
-        if not hasattr(self, "encoder_"):
-            raise NotFittedError("This SequenceFeatures is not fitted yet; call fit first.")
+        self._check_fitted()
         options = self.inputs_.config.model_dump(
             mode="json", exclude={"classifier", "class_weight"}
         )

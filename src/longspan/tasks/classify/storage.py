@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from longspan.data.text import CODECS
-from longspan.errors import InputError, MissingDependencyError, ModelDirectoryError
+from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
 from longspan.tasks.classify.engine import build
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import InputShape
 from longspan.tasks.classify.scores import METRICS
 from longspan.tasks.estimator import checked
-from longspan.tasks.storage import SavedModel, check_tensors, save_directory
+from longspan.tasks.storage import SavedModel, check_tensors, guarded, save_directory
 
 if TYPE_CHECKING:
     from longspan.tasks.classify.classifier import Classifier
@@ -58,19 +58,6 @@ def restore(kind: type[Classifier], saved: SavedModel) -> Classifier:
         MissingDependencyError: If it has subwords and the package ``tokenizers`` is not there.
     """
     return guarded(lambda: _restore(kind, saved.config, dict(saved.tensors)))
-
-
-def guarded(make: Any) -> Any:
-    """Return what a function makes of a model's values, whose mistakes become one kind of error."""
-    try:
-        return make()
-    except (ModelDirectoryError, MissingDependencyError):
-        raise
-    except Exception as error:  # the package tokenizers raises plain exceptions
-        reason = str(error) if isinstance(error, InputError) else repr(error)
-        raise ModelDirectoryError(
-            f"The model's config.json cannot be used: {reason} Save the model again."
-        ) from None
 
 
 def _restore(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from longspan.data import Panel, Schema, build_panel, read_table
 from longspan.data.prepare import resolve_schema
@@ -294,10 +293,6 @@ class Forecaster(Estimator):
     def _evaluate(self, panel: Panel, series: np.ndarray, origin: np.ndarray) -> Evaluation:
         forecasts = self.engine_.forecast(panel, series, origin)
         return evaluate(forecasts, baseline_forecasts(forecasts))
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "engine_"):
-            raise NotFittedError("This Forecaster is not fitted yet; call fit first.")
 
     def _check_future(self, panel: Panel) -> None:
         horizon, names = self.engine_.config.horizon, self.schema_.future_covariates

@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 
 from longspan.data import Schema
-from longspan.errors import InputError, ModelDirectoryError
+from longspan.errors import InputError
 from longspan.tasks.estimator import checked
 from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.forecast.engine import Choices, Engine
 from longspan.tasks.forecast.history import table_to_tensors, tensors_to_table
-from longspan.tasks.storage import SavedModel, check_tensors, finite_or_none, save_directory
+from longspan.tasks.storage import (
+    SavedModel,
+    check_tensors,
+    finite_or_none,
+    guarded,
+    save_directory,
+)
 
 if TYPE_CHECKING:
     from longspan.tasks.forecast.forecaster import Forecaster
@@ -55,15 +61,7 @@ def restore(kind: type[Forecaster], saved: SavedModel) -> Forecaster:
     Raises:
         ModelDirectoryError: If the parts do not fit together.
     """
-    try:
-        return _restore(kind, saved.config, dict(saved.tensors))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError) as error:
-        if isinstance(error, ModelDirectoryError):
-            raise
-        reason = str(error) if isinstance(error, InputError) else repr(error)
-        raise ModelDirectoryError(
-            f"The model's config.json cannot be used: {reason} Save the model again."
-        ) from None
+    return guarded(lambda: _restore(kind, saved.config, dict(saved.tensors)))
 
 
 def _restore(kind: type[Forecaster], values: dict[str, Any], tensors: dict[str, Tensor]) -> Any:

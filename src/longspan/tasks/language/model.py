@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from longspan.data.files import is_file, read_text
 from longspan.data.text import CODECS, Codec, normalise, pieces
@@ -286,10 +285,6 @@ class LanguageModel(Estimator):
             bits=nats["model"][:PASSAGE] / np.log(2.0),
             bands=tuple(bands(tokens[1:], nats, BANDS)),
         )
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "engine_"):
-            raise NotFittedError("This LanguageModel is not fitted yet; call fit first.")
 
 
 def _stream(codec: Codec, text: str) -> np.ndarray:

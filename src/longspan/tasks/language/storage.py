@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from longspan.data.text import CODECS
-from longspan.errors import InputError, MissingDependencyError, ModelDirectoryError
+from longspan.errors import InputError
 from longspan.tasks.estimator import checked
 from longspan.tasks.language.config import LanguageConfig
 from longspan.tasks.language.engine import Engine
 from longspan.tasks.language.scores import METRICS
-from longspan.tasks.storage import SavedModel, check_tensors, save_directory
+from longspan.tasks.storage import SavedModel, check_tensors, guarded, save_directory
 
 if TYPE_CHECKING:
     from longspan.tasks.language.model import LanguageModel
@@ -45,15 +45,7 @@ def restore(kind: type[LanguageModel], saved: SavedModel) -> LanguageModel:
         ModelDirectoryError: If the parts do not fit together.
         MissingDependencyError: If it has subwords and the package ``tokenizers`` is not there.
     """
-    try:
-        return _restore(kind, saved.config, dict(saved.tensors))
-    except (ModelDirectoryError, MissingDependencyError):
-        raise
-    except Exception as error:  # the package tokenizers raises plain exceptions
-        reason = str(error) if isinstance(error, InputError) else repr(error)
-        raise ModelDirectoryError(
-            f"The model's config.json cannot be used: {reason} Save the model again."
-        ) from None
+    return guarded(lambda: _restore(kind, saved.config, dict(saved.tensors)))
 
 
 def _restore(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from longspan.errors import InputError, ModelDirectoryError
+from longspan.errors import InputError
 from longspan.tasks.estimator import checked
-from longspan.tasks.storage import SavedModel, check_tensors, save_directory
+from longspan.tasks.storage import SavedModel, check_tensors, guarded, save_directory
 from longspan.tasks.tag.baselines import MostFrequent
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.encoding import Encoder
@@ -50,15 +50,7 @@ def restore(kind: type[Tagger], saved: SavedModel) -> Tagger:
     Raises:
         ModelDirectoryError: If the parts do not fit together.
     """
-    try:
-        return _restore(kind, saved.config, saved.tensors)
-    except ModelDirectoryError:
-        raise
-    except (InputError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        reason = str(error) if isinstance(error, InputError) else repr(error)
-        raise ModelDirectoryError(
-            f"The model's config.json cannot be used: {reason} Save the model again."
-        ) from None
+    return guarded(lambda: _restore(kind, saved.config, saved.tensors))
 
 
 def _restore(kind: type[Tagger], values: dict[str, Any], tensors: dict[str, Tensor]) -> Tagger:

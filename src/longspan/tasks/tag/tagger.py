@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from longspan.data.tagged import TaggedText
 from longspan.errors import InputError
@@ -289,7 +288,3 @@ class Tagger(Estimator):
             raise InputError(
                 "This Tagger was trained without intents. Train it with one for each sequence."
             )
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "engine_"):
-            raise NotFittedError("This Tagger is not fitted yet; call fit first.")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from longspan.errors import InputError, MissingDependencyError, ModelDirectoryError
+from longspan.errors import InputError
 from longspan.tasks.estimator import checked
-from longspan.tasks.storage import SavedModel, check_tensors, save_directory
+from longspan.tasks.storage import SavedModel, check_tensors, guarded, save_directory
 from longspan.tasks.translate.config import TranslateConfig
 from longspan.tasks.translate.encoding import Vocabularies
 from longspan.tasks.translate.engine import Engine
@@ -46,15 +46,7 @@ def restore(kind: type[Translator], saved: SavedModel) -> Translator:
         ModelDirectoryError: If the parts do not fit together.
         MissingDependencyError: If it has subwords and the package ``tokenizers`` is not there.
     """
-    try:
-        return _restore(kind, saved.config, dict(saved.tensors))
-    except (ModelDirectoryError, MissingDependencyError):
-        raise
-    except Exception as error:  # the package tokenizers raises plain exceptions
-        reason = str(error) if isinstance(error, InputError) else repr(error)
-        raise ModelDirectoryError(
-            f"The model's config.json cannot be used: {reason} Save the model again."
-        ) from None
+    return guarded(lambda: _restore(kind, saved.config, dict(saved.tensors)))
 
 
 def unshared(tensors: dict[str, Tensor], config: TranslateConfig) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import NotFittedError
 
 from longspan.data.files import is_file
 from longspan.data.pairs import Pairs, clean, read_pairs
@@ -309,10 +308,6 @@ class Translator(Estimator):
             unknown + output.unknown(self.vocabularies_.target, targets), signature,
             examples(pairs.sources, pairs.targets, outputs["model"]),
         )  # fmt: skip
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "engine_"):
-            raise NotFittedError("This Translator is not fitted yet; call fit first.")
 
 
 def _named(found: Found, text: str) -> Translation:
