@@ -25,7 +25,18 @@ MAY_IMPORT = {
     "training": {"nn", "data", "kernels", "cells", "errors"},
     "tasks": {"training", "nn", "data", "kernels", "cells", "errors"},
     "insight": {"tasks", "training", "nn", "data", "kernels", "cells", "errors"},
-    "cli": {"insight", "tasks", "training", "nn", "data", "kernels", "cells", "errors"},
+    "comparison": {"insight", "tasks", "training", "nn", "data", "kernels", "cells", "errors"},
+    "cli": {
+        "comparison",
+        "insight",
+        "tasks",
+        "training",
+        "nn",
+        "data",
+        "kernels",
+        "cells",
+        "errors",
+    },
     "__main__": {"cli"},
     "__init__": {"tasks"},
 }
@@ -67,7 +78,9 @@ def test_files_and_functions_are_short(path):
             assert body <= LARGEST_FUNCTION, node.name
 
 
-@pytest.mark.parametrize("name", ["cells", "data", "insight", "kernels", "nn", "tasks", "training"])
+@pytest.mark.parametrize(
+    "name", ["cells", "comparison", "data", "insight", "kernels", "nn", "tasks", "training"]
+)
 def test_public_names_are_there_and_documented(name):
     module = importlib.import_module(f"longspan.{name}")
     assert inspect.getdoc(module)

@@ -54,7 +54,7 @@ def fit_translate(
 
     directory = run.directory(data)
     model = Translator(**dict(options)).fit(
-        data, target, validation=_part("validation", validation), test=_part("test", test),
+        data, target, validation=part("validation", validation), test=part("test", test),
         test_share=0.0 if test else test_share, encoding=encoding, **run.for_fit(),
     )  # fmt: skip
     finish(model, directory, _page if run.report else None, print_translate_scores)
@@ -106,7 +106,7 @@ def chat(
             print(talk.reply(said), flush=True)
 
 
-def _part(name: str, files: list[Path] | None) -> Any:
+def part(name: str, files: list[Path] | None) -> Any:
     """Return what `Translator.fit` takes: a file, or a tuple of two."""
     if not files:
         return None

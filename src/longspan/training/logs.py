@@ -6,6 +6,9 @@ A logger is told of every step and every epoch, as a dictionary of numbers.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +39,28 @@ class Logger(Protocol):
     def close(self) -> None:
         """Write everything and release the file."""
         ...
+
+
+_LISTENERS: ContextVar[tuple[Logger, ...]] = ContextVar("listeners", default=())
+
+
+@contextmanager
+def listening(*loggers: Logger) -> Iterator[None]:
+    """Let loggers hear of every training inside the block, besides those it was given.
+
+    A training is often deep inside an estimator's `fit`; this reaches it without an argument on the
+    way. What a logger raises ends the training.
+    """
+    token = _LISTENERS.set((*_LISTENERS.get(), *loggers))
+    try:
+        yield
+    finally:
+        _LISTENERS.reset(token)
+
+
+def listeners() -> tuple[Logger, ...]:
+    """Return the loggers of all `listening` blocks around the caller."""
+    return _LISTENERS.get()
 
 
 class JsonLinesLogger:

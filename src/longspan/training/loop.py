@@ -23,7 +23,7 @@ from longspan.training.checkpoint import read_checkpoint, write_checkpoint
 from longspan.training.clipping import Clipping
 from longspan.training.distributed import World, world
 from longspan.training.history import History
-from longspan.training.logs import Logger
+from longspan.training.logs import Logger, listeners
 from longspan.training.optimizers import Averaging, build_optimizer
 from longspan.training.schedules import Plateau, with_warmup
 
@@ -157,7 +157,7 @@ class _Run:
         _check(plan, validation)
         self.bare, self.model, self.loss, self.plan = model, here.wrap(model), loss, plan
         self.batches, self.validation, self.here = batches, validation, here
-        self.loggers = tuple(loggers) if here.is_main else ()
+        self.loggers = (*loggers, *listeners()) if here.is_main else ()
         self.directory = Path(checkpoint_dir) if checkpoint_dir else None
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = build_optimizer(

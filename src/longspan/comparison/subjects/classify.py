@@ -1,0 +1,104 @@
+"""Comparing classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from longspan.comparison.subjects.subject import Metric, Subject, need
+from longspan.errors import InputError
+from longspan.tasks.classify.config import ClassifyConfig
+from longspan.tasks.classify.given import Given, given, held_out
+from longspan.tasks.classify.scores import METRICS
+
+#: Share of the sequences that is held out to tune by where the options hold out none.
+HELD_OUT = 0.2
+#: Sequences whose answers are timed.
+TIMED = 20
+
+
+class Classes(Subject):
+    """Classes of series, texts or images."""
+
+    task = "classify"
+    answer = "a sequence"
+    scores = tuple(METRICS)
+    shared = (
+        "input", "tokens", "lowercase", "min_count", "vocab_size", "max_length", "validation_share",
+    )  # fmt: skip
+    config: ClassifyConfig
+
+    def prepare(
+        self, data: Any, *, y: Any = None, validation: Any = None, test: Any = None,
+        test_share: float = 0.2, **columns: Any,
+    ) -> None:  # fmt: skip
+        """Read sequences with labels; see `longspan.Classifier.fit` for the arguments."""
+        columns = {name: value for name, value in columns.items() if value is not None}
+        config = self.config
+        whole = given(data, y, kind=config.input, **columns)
+        self._kind = whole.kind
+
+        def read(part: Any) -> Given:
+            return given(part, kind=whole.kind, **columns)
+
+        if test is None:
+            whole, drawn = _divide(whole, test_share, config.seed + 1)
+            self.test = need(drawn, "test", "a test_share above 0 (--test-share), or a test file")
+        else:
+            self.test = read(test)
+        if validation is None:
+            share = config.share_of(len(whole)) or HELD_OUT
+            whole, drawn = _divide(whole, share, config.seed)
+            self.validation = need(drawn, "validation", "more sequences")
+        else:
+            self.validation = read(validation)
+        self.training = whole
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The three parts."""
+        every = {"training": self.training, "validation": self.validation, "test": self.test}
+        return {name: (part.data, part.labels) for name, part in every.items()}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sequences of each part."""
+        every = {"training": self.training, "validation": self.validation, "test": self.test}
+        return {f"sequences, {name}": len(part) for name, part in every.items()}
+
+    def metrics(self, scores: Mapping[str, float]) -> dict[str, Metric]:
+        """Return accuracy and the others."""
+        return {
+            name: Metric(title, meaning, higher)
+            for name, (title, meaning, higher) in METRICS.items()
+            if name in scores
+        }
+
+    def train(self, model: Any, tested: bool) -> dict[str, dict[str, float]]:
+        """Fit a classifier; the baseline is the most frequent class."""
+        model.fit(
+            self.training.data, self.training.labels,
+            validation=(self.validation.data, self.validation.labels),
+        )  # fmt: skip
+        return model.evaluate(self.test.data, self.test.labels).scores if tested else {}
+
+    def estimator(self, options: Mapping[str, Any]) -> Any:
+        """Return a classifier of this kind of sequences."""
+        return super().estimator({**options, "input": self._kind})
+
+    def answers(self, model: Any) -> Sequence[Callable[[], object]]:
+        """Return calls that classify one sequence each."""
+        some = [self.test.data[k : k + 1] for k in range(min(TIMED, len(self.test)))]
+        return [lambda own=own: model.predict(own) for own in some]
+
+
+def _divide(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]:
+    """Return what is left, and what is held out by class."""
+    if not 0.0 <= share < 1.0:
+        raise InputError(f"`test_share` must be at least 0 and below 1, got {share}.")
+    if not share:
+        return whole, None
+    out = held_out(np.unique(whole.labels, return_inverse=True)[1], share, seed)
+    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))
