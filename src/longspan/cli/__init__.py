@@ -14,6 +14,6 @@ from longspan.cli.translate import print_translate_scores
 
 __all__ = [
     "app", "classify", "compare", "forecast", "language", "main", "models", "print_class_scores",
-    "print_comparison", "print_language_scores", "print_scores", "print_tag_scores", "print_translate_scores", "tag",
-    "translate", "with_file",
+    "print_comparison", "print_language_scores", "print_scores", "print_tag_scores",
+    "print_translate_scores", "tag", "translate", "with_file",
 ]  # fmt: skip

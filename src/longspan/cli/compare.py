@@ -239,7 +239,8 @@ def compare_translate(
     target
         The file of the translations, line by line.
     validation
-        One file or two, as above, to choose options and to stop by; by default a share of the pairs.
+        One file or two, as above, to choose options and to stop by; by default a share of
+        the pairs.
     test
         The same, to score on.
     test_share

@@ -38,8 +38,8 @@ class CompareConfig(BaseModel):
     """Lowest and highest learning rate to try; by default a tenth and ten times the task's."""
 
     match: Literal["parameters", "time", "none"] = "parameters"
-    """What is the same for all cells, by choice of their hidden sizes: ``parameters``, their number;
-    ``time``, what a training step takes; ``none`` takes hidden sizes as they are."""
+    """What is the same for all cells, by choice of their hidden sizes: ``parameters``, their
+    number; ``time``, what a training step takes; ``none`` takes hidden sizes as they are."""
 
     metric: str | None = None
     """The test score that decides; by default the task's most telling one."""

@@ -25,6 +25,7 @@ from longspan.comparison.results import Comparison, Entry, Memory, Run, Trial, p
 from longspan.comparison.sizing import Sizing
 from longspan.comparison.statistics import differences
 from longspan.comparison.subjects import Metric, Subject, subject_of
+from longspan.data.files import LONGEST_NAME, is_file
 from longspan.errors import InputError, TrainingDivergedError, unknown_name
 from longspan.tasks import load
 from longspan.tasks.estimator import checked
@@ -86,23 +87,23 @@ def compare(
     """
     given = {"cells": cells, "seeds": seeds, "trials": trials, "tune": tune, "metric": metric,
              "learning_rates": learning_rates, "match": match}  # fmt: skip
-    how = how or checked(CompareConfig, given)
+    asked: CompareConfig = checked(CompareConfig, given) if how is None else how
     kind, own = subject_of(task)
     own.pop("cell", None)  # an estimator has one, which is not what is asked for here
-    if how.metric is not None and how.metric not in kind.scores:
-        raise InputError(unknown_name("metric", how.metric, kind.scores))
+    if asked.metric is not None and asked.metric not in kind.scores:
+        raise InputError(unknown_name("metric", asked.metric, kind.scores))
     those = contenders(
-        kind.kind().Config, how.cells, {**own, **(options or {})}, task=kind.task, always_both=kind.always_both,
-        shared=kind.shared,
+        kind.kind().Config, asked.cells, {**own, **(options or {})}, task=kind.task,
+        always_both=kind.always_both, shared=kind.shared,
     )  # fmt: skip
     with ExitStack() as stack:
         place = output or stack.enter_context(tempfile.TemporaryDirectory())
         records = Records(Path(place))
         subject = kind(those[0].config, data, **reading)
-        return _Run(subject, how, those, records, say or (lambda line: None)).all(_title(data))
+        return _Comparing(subject, asked, those, records, say or _silent).all(_title(data))
 
 
-class _Run:
+class _Comparing:
     """A comparison under way."""
 
     def __init__(
@@ -336,13 +337,14 @@ class _Run:
         return found
 
 
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
 def _title(data: Any) -> str:
-    """Return what a report calls the data."""
-    first = data[0] if isinstance(data, list | tuple) and data else data
-    return Path(first).name if isinstance(first, Path) or _is_name(first) else "data"
-
-
-def _is_name(data: Any) -> bool:
-    from longspan.data.files import is_file
-
-    return is_file(data) or (isinstance(data, str) and len(data) < 256 and Path(data).is_dir())
+    """Return what a report calls the data: the name of the (first) file."""
+    first: Any = data[0] if isinstance(data, list | tuple) and data else data
+    named = isinstance(first, Path) or is_file(first)
+    if not named and isinstance(first, str) and len(first) <= LONGEST_NAME:
+        named = "\0" not in first and Path(first).is_dir()
+    return Path(first).name if named else "data"

@@ -135,6 +135,7 @@ MEANING = (
     f"Intervals of single cells cover the mean over seeds with probability {100 * (1 - ALPHA):.0f} "
     "%. Differences are taken seed by seed; their intervals are Student's, widened by Holm's "
     f"correction for all pairs of cells, so that cells that are equal are called different in at "
-    f"most {100 * ALPHA:.0f} % of comparisons. The seeds vary initial weights, dropout and the order "
-    "of batches; the parts of the data are the same, so another test part would add its own chance."
+    f"most {100 * ALPHA:.0f} % of comparisons. The seeds vary initial weights, dropout and the "
+    "order of batches; the parts of the data are the same, so another test part would add its own "
+    "chance."
 )

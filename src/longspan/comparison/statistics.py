@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
@@ -150,7 +150,8 @@ def detectable(deviation: float, count: int, alpha: float = ALPHA, power: float 
     def missing(shift: float) -> float:
         return float(norm.cdf(shift - limit * spread).mean()) - power
 
-    return float(brentq(missing, 0.0, limit * spread.max() + 10.0)) * deviation / np.sqrt(count)  # type: ignore[arg-type]
+    shift: Any = brentq(missing, 0.0, limit * spread.max() + 10.0)
+    return float(shift * deviation / np.sqrt(count))
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class _Pair:
 
 
 def _half(deviation: float, count: int, alpha: float) -> float:
-    return float(t.ppf(1.0 - alpha / 2.0, count - 1)) * deviation / np.sqrt(count)
+    return float(t.ppf(1.0 - alpha / 2.0, count - 1) * deviation / np.sqrt(count))
 
 
 def _finite(values: object) -> np.ndarray:

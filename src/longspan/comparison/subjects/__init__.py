@@ -46,7 +46,8 @@ def subject_of(task: Any) -> tuple[type[Subject], dict[str, Any]]:
     if task in TASKS or isinstance(task, type):
         what = task if isinstance(task, str) else task.__name__
         raise InputError(
-            f"{what} has no test scores to compare cells by. Tasks that have: {', '.join(SUBJECTS)}."
+            f"{what} has no test scores to compare cells by. Tasks that have: "
+            f"{', '.join(SUBJECTS)}."
         )
     raise InputError(unknown_name("task", task, SUBJECTS))
 

@@ -100,5 +100,6 @@ def _divide(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]
         raise InputError(f"`test_share` must be at least 0 and below 1, got {share}.")
     if not share:
         return whole, None
+    assert whole.labels is not None
     out = held_out(np.unique(whole.labels, return_inverse=True)[1], share, seed)
     return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))
