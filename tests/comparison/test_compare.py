@@ -116,9 +116,7 @@ def test_scores_are_those_of_the_estimator_alone(made, waves):
               validation=(held.data, held.labels), test=(test.data, test.labels))  # fmt: skip
     assert model.evaluation_.scores["model"] == entry.runs[1].scores
     kept = next(place.glob("models/birnn-*"))
-    assert load(kept).evaluate(test.data, test.labels).scores["model"] == (
-        entry.runs[0].scores
-    )
+    assert load(kept).evaluate(test.data, test.labels).scores["model"] == (entry.runs[0].scores)
     parts = [*subject.training.data, *subject.validation.data, *test.data]
     assert sorted(float(p.sum()) for p in parts) == pytest.approx(sorted(waves[0].sum(1).tolist()))
     assert Counter(test.labels.tolist()) == {"slow": 6, "fast": 6}

@@ -291,16 +291,20 @@ def print_comparison(made: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from longspan.comparison.report import plain_table
+    from longspan.comparison.report import headings, rows, score_headings, score_rows
 
-    titles, rows = plain_table(made)
-    table = Table(title=Text(f"{made.title}: means over {made.settings['seeds']} seeds"))
-    for k, heading in enumerate(titles):
-        table.add_column(Text(heading), justify="right" if k else "left")
-    for row in rows:
-        style = "bold" if row[0] == made.best else ""
-        table.add_row(*(Text(text, style) for text in row))
-    Console().print(table)
+    seeds = made.settings["seeds"]
+    for title, columns, lines in (
+        (f"{made.title}: means over {seeds} seeds", headings(made), rows(made)),
+        ("All scores of the test part", score_headings(made), score_rows(made)),
+    ):
+        table = Table(title=Text(title))
+        for k, heading in enumerate(columns):
+            table.add_column(Text(heading), justify="right" if k else "left")
+        for line in lines:
+            style = "bold" if line[0] == made.best else ""
+            table.add_row(*(Text(text, style) for text in line))
+        Console().print(table)
     for sentence in made.sentences:
         print(sentence)
     for note in made.notes:

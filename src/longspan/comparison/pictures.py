@@ -41,7 +41,11 @@ def scores(made: Comparison) -> go.Figure:
     if known:
         usual = metric.factor * (max if metric.higher else min)(known)
         made_figure.add_hline(
-            y=usual, line_dash="dot", line_color=BASELINE, annotation_text="without learning"
+            y=usual,
+            line_dash="dot",
+            line_color=BASELINE,
+            annotation_text="without learning",
+            annotation_position="top left",
         )
     made_figure.update_xaxes(type="category")
     return made_figure
@@ -115,7 +119,7 @@ def tuning(made: Comparison) -> go.Figure:
     """Return the validation of every trial by its learning rate; the chosen one is large."""
     made_figure = figure(
         360, xaxis_title="learning rate", yaxis_title="validation (lower is better)",
-        xaxis_type="log", hovermode="closest",
+        xaxis={"type": "log", "dtick": "D2"}, hovermode="closest",
     )  # fmt: skip
     for k, (name, entry) in enumerate(made.entries.items()):
         order = sorted(range(len(entry.trials)), key=lambda i: entry.trials[i].learning_rate)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from longspan.comparison import pictures
-from longspan.comparison.results import Comparison, Entry, learning_rate_of
+from longspan.comparison.results import Comparison, Entry, Memory, learning_rate_of
 from longspan.comparison.sentences import MEANING, shown
+from longspan.comparison.statistics import Difference
 from longspan.insight.page import page
 
 if TYPE_CHECKING:
@@ -34,68 +36,85 @@ def compare_html(made: Comparison) -> str:
     )  # fmt: skip
     return page(
         "compare.html", run, made.sentences[0], charts, made=made, shown=charts,
-        metrics=made.metrics, headings=headings(made), rows=rows(made), best=made.best,
-        meaning=MEANING,
+        metrics=made.metrics, best=made.best, meaning=MEANING,
+        tables=[(headings(made), rows(made)), (score_headings(made), score_rows(made))],
     )  # fmt: skip
 
 
 def headings(made: Comparison) -> dict[str, str]:
-    """Return the table's columns with what each means."""
+    """Return the columns of the table of cells, with what each means."""
+    metric = made.metrics[made.metric]
     return {
         "cell": "",
-        "hidden size": "units of a layer and direction",
-        "parameters": "of the network, all layers",
-        "learning rate": "chosen by the validation part",
-        **{
-            f"{metric.title} {'↑' if metric.higher else '↓'}": f"{metric.meaning}; mean over seeds"
-            for metric in made.metrics.values()
-        },
+        _arrow(made, made.metric): f"{metric.meaning}; mean over seeds",
+        f"than {made.best}": "mean difference from the best cell, seed by seed; ✓ if it is real",
         "training, s": "median over seeds, validations included",
         "step, ms": "median optimiser step, median over seeds",
         "answer, ms": f"median time of {made.answer}, alone",
-        "size, kB": "of the saved model",
         "memory, steps": "steps that hold 95 % of the influence on an output",
-    }  # fmt: skip
+        "parameters": "of the network, all layers",
+        "hidden size": "units of a layer and direction",
+        "size, kB": "of the saved model",
+        "learning rate": "chosen by the validation part",
+    }
 
 
 def rows(made: Comparison) -> list[list[str]]:
-    """Return the table's rows as text, in the order of `headings`."""
-    found = [_row(entry, made) for entry in made.entries.values()]
+    """Return the rows of the table of cells as text, in the order of `headings`."""
+    others = made.to_best()
+    return [_row(entry, made, others.get(name)) for name, entry in made.entries.items()]
+
+
+def score_headings(made: Comparison) -> dict[str, str]:
+    """Return the columns of the table of all test scores, with what each means."""
+    return {"cell": "", **{_arrow(made, n): each.meaning for n, each in made.metrics.items()}}
+
+
+def score_rows(made: Comparison) -> list[list[str]]:
+    """Return the rows of the table of all test scores, those without learning last."""
+    found = [
+        [name, *(_spread(entry, metric, made) for metric in made.metrics)]
+        for name, entry in made.entries.items()
+    ]
     for name, own in made.baselines.items():
-        values = [shown(own.get(m, np.nan), metric) for m, metric in made.metrics.items()]
-        found.append([name, "", "", "", *values, "", "", "", "", ""])
+        values = [shown(own.get(m, math.nan), metric) for m, metric in made.metrics.items()]
+        found.append([name, *values])
     return found
 
 
-def _row(entry: Entry, made: Comparison) -> list[str]:
-    values = []
-    for name, metric in made.metrics.items():
-        mean, low, _, count = entry.interval(name)
-        spread = f" ± {metric.factor * (mean - low):.2g}" if count > 1 else ""
-        values.append(f"{shown(mean, metric)}{spread}")
+def _arrow(made: Comparison, name: str) -> str:
+    metric = made.metrics[name]
+    return f"{metric.title} {'↑' if metric.higher else '↓'}"
+
+
+def _row(entry: Entry, made: Comparison, other: Difference | None) -> list[str]:
+    apart = "best"
+    if other is not None:
+        value = made.metrics[made.metric].factor * other.mean
+        apart = f"{value:+.2g}{' ✓' if other.real else ''}"
     return [
-        entry.name, str(entry.hidden_size), f"{entry.parameters:,}",
-        f"{learning_rate_of(entry):.3g}", *values, f"{entry.seconds:.3g}",
-        f"{1e3 * entry.step:.3g}", _milliseconds(entry.latency), f"{entry.size / 1024:.0f}",
-        memory_text(entry),
+        entry.name, _spread(entry, made.metric, made), apart, f"{entry.seconds:.3g}",
+        f"{1e3 * entry.step:.3g}", _milliseconds(entry.latency), memory_text(entry.memory),
+        f"{entry.parameters:,}", str(entry.hidden_size), f"{entry.size / 1024:.0f}",
+        f"{learning_rate_of(entry):.3g}",
     ]  # fmt: skip
 
 
-def memory_text(entry: Entry) -> str:
+def _spread(entry: Entry, name: str, made: Comparison) -> str:
+    """Return a mean over seeds and half of its interval."""
+    metric = made.metrics[name]
+    mean, low, _, count = entry.interval(name)
+    spread = f" ± {metric.factor * (mean - low):.2g}" if count > 1 else ""
+    return f"{shown(mean, metric)}{spread}"
+
+
+def memory_text(known: Memory) -> str:
     """Return how far back a cell remembers."""
-    known = entry.memory
     if known.why is not None:
         return "–"
-    more = "over " if known.truncated else ""
-    return f"{more}{known.horizon:.3g} ({known.low:.3g} to {known.high:.3g})"
+    own = f"{'over ' if known.truncated else ''}{known.horizon:.3g}"
+    return own if math.isnan(known.low) else f"{own} ({known.low:.3g} to {known.high:.3g})"
 
 
 def _milliseconds(seconds: list[float]) -> str:
     return f"{1e3 * float(np.median(seconds)):.3g}" if seconds else "–"
-
-
-def plain_table(made: Comparison, metrics: int = 3) -> tuple[list[str], list[list[Any]]]:
-    """Return the table for a terminal: its headings and rows, with the first few scores alone."""
-    names = list(headings(made))
-    kept = [k for k in range(len(names)) if not 4 + metrics <= k < 4 + len(made.metrics)]
-    return [names[k] for k in kept], [[row[k] for k in kept] for row in rows(made)]

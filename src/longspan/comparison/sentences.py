@@ -56,31 +56,30 @@ def _difference(each: Difference, made: Comparison) -> str:
     metric = made.metrics[made.metric]
     if each.count < 2:
         return (
-            f"{each.first} differs from {each.second} by {shown(abs(each.mean), metric)} from "
-            f"{each.count or 'no'} seed: too few to judge by."
+            f"{each.first} and {each.second} can be compared from {each.count or 'no'} seed: too "
+            "few to judge by."
         )
-    word = "lower" if each.mean < 0 else "higher"
-    own = f"{each.first} is {word} than {each.second} by {shown(abs(each.mean), metric)}"
+    # The best mean is that of the other cell, so this one is worse, or its equal.
+    worse = each.turned() if metric.higher else each
+    own = f"{each.first} is worse than {each.second} by {_apart(worse.mean, metric)}"
     if each.mean == 0.0:
         own = f"{each.first} and {each.second} have the same mean"
-    ends = sorted((each.low, each.high), key=abs) if each.real else [each.low, each.high]
     if not math.isnan(each.low):
-        own += f" (corrected interval {_ends(ends, each, metric)})"
+        own += f" (corrected interval {_apart(worse.low, metric)} to {_apart(worse.high, metric)})"
     if each.real:
         return f"{own}: real."
     own += f": not shown to be real (p = {each.adjusted:.2g}, corrected)."
     if math.isnan(each.detectable):
         return own
     return (
-        f"{own} With {each.count} seeds a difference of {shown(each.detectable, metric)} would "
+        f"{own} With {each.count} seeds a difference of {_apart(each.detectable, metric)} would "
         f"have been seen {100 * POWER:.0f} times in 100."
     )
 
 
-def _ends(ends: list[float], each: Difference, metric: Metric) -> str:
-    """Return an interval: of a real difference as sizes, of another with its signs."""
-    sizes = [abs(end) for end in ends] if each.real else ends
-    return f"{shown(sizes[0], metric)} to {shown(sizes[1], metric)}"
+def _apart(value: float, metric: Metric) -> str:
+    """Return a difference of scores, which has fewer digits that mean anything."""
+    return f"{metric.factor * value:.3g}"
 
 
 def _others(made: Comparison) -> list[str]:
@@ -92,7 +91,7 @@ def _others(made: Comparison) -> list[str]:
             better = each if (each.mean > 0) == metric.higher else each.turned()
             found.append(
                 f"That {better.first} is better than {better.second}, by "
-                f"{shown(abs(better.mean), metric)}, is real too."
+                f"{_apart(abs(better.mean), metric)}, is real too."
             )
     return found
 
