@@ -34,21 +34,29 @@ def walks(tmp_path_factory):
     return path
 
 
-def test_it_compares_and_goes_on(walks, tmp_path):
+def here(*words):
+    """Run the command line in this process, which starts sooner; return its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code
+
+
+def test_it_compares_and_goes_on(walks, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     words = ["compare", "classify", walks, *FAST, "--output", tmp_path / "here"]
-    done = run(*words, "--cells", "lstm,gru")
-    assert done.returncode == 0, done.stderr
+    assert here(*words, "--cells", "lstm,gru") == 0
+    done = capsys.readouterr()
     for word in ("accuracy ↑", "than ", "training, s", "most frequent class", " is best by "):
-        assert word in done.stdout
-    assert "gru: seed 2 of 2" in done.stderr
+        assert word in done.out
+    assert "gru: seed 2 of 2" in done.err
     found = json.loads((tmp_path / "here/compare.json").read_text())
     assert list(found["entries"]) == ["lstm", "gru"]
-    assert "compare.html" in done.stdout
+    assert "compare.html" in done.out
     assert "What is real" in (tmp_path / "here/compare.html").read_text()
-    again = run(*words, "--cells", "lstm", "gru", "bilstm", "--no-report")
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.count("done before") == 8
-    assert "compare.html" not in again.stdout
+    assert here(*words, "--cells", "lstm", "gru", "bilstm", "--no-report") == 0
+    again = capsys.readouterr()
+    assert again.err.count("done before") == 8
+    assert "compare.html" not in again.out
 
 
 def test_killed_it_goes_on(walks, tmp_path):
@@ -67,13 +75,6 @@ def test_killed_it_goes_on(walks, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("done before") >= 3
     assert len(list(tmp_path.glob("here/runs/*.json"))) == 8
-
-
-def here(*words):
-    """Run the command line in this process, which starts sooner; return its exit code."""
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    return ended.value.code
 
 
 def test_other_tasks(tmp_path, capsys):
@@ -112,13 +113,12 @@ def test_users_mistakes_end_with_one_message_and_code_2(walks, tmp_path, capsys)
         "Unknown metric 'f1'": [*words, "--metric", "f1"],
         "not of a comparison": [*words, "--output", tmp_path / "model"],
         "Unknown option 'depth'": [*words, "--cells", "lstm:depth=2,gru"],
-        "`trials` = 0": [*words, "--trials", "0"],
+        "`tune` = 'depth'": [*words, "--tune", "depth"],
     }.items():  # fmt: skip
         assert here(*given) == 2
         assert message in capsys.readouterr().err
-    missing = {"cannot be read": ["compare", "classify", tmp_path / "none.ts",
-                                  "--output", tmp_path / "out"]}  # fmt: skip
-    check_mistakes(missing)
+    missing = ["compare", "classify", tmp_path / "none.ts", "--output", tmp_path / "out"]
+    check_mistakes({"cannot be read": missing})
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported():
