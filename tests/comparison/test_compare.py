@@ -18,6 +18,7 @@ from longspan.comparison.subjects import SUBJECTS
 from longspan.errors import InputError, TrainingDivergedError
 
 FAST = {"hidden_size": 16, "max_epochs": 2, "batch_size": 16}
+HELD = {**FAST, "validation_share": 0.2}
 LITTLE = {"seeds": 2, "trials": 2}
 
 
@@ -83,7 +84,7 @@ def test_every_task_can_be_compared(task):
 def made(waves, tmp_path_factory):
     """A comparison, where it is, and how many trainings it took."""
     place = tmp_path_factory.mktemp("compared") / "here"
-    return compare(Classifier(**FAST), waves, cells="lstm,gru,birnn", seeds=3, trials=3,
+    return compare(Classifier(**HELD), waves, cells="lstm,gru,birnn", seeds=3, trials=3,
                    output=place), place  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def test_the_budget_is_equal_and_the_parts_are_the_same(made):
 def test_scores_are_those_of_the_estimator_alone(made, waves):
     found, place = made
     entry = found.entries["birnn"]
-    subject = SUBJECTS["classify"](Classifier(**FAST)._checked_config(), waves)
+    subject = SUBJECTS["classify"](Classifier(**HELD)._checked_config(), waves)
     held, test = subject.validation, subject.test
     model = Classifier(**{**entry.options, "seed": 1})
     model.fit(subject.training.data, subject.training.labels,
@@ -120,6 +121,30 @@ def test_scores_are_those_of_the_estimator_alone(made, waves):
     parts = [*subject.training.data, *subject.validation.data, *test.data]
     assert sorted(float(p.sum()) for p in parts) == pytest.approx(sorted(waves[0].sum(1).tolist()))
     assert Counter(test.labels.tolist()) == {"slow": 6, "fast": 6}
+
+
+def test_few_sequences_are_all_learnt_from_in_the_end(waves):
+    """Where `fit` would hold out nothing, trials do, and the last trainings do not."""
+    found = compare("classify", waves, cells="lstm,gru", options={**FAST, "max_epochs": 9},
+                    seeds=1, trials=2)  # fmt: skip
+    subject = SUBJECTS["classify"](Classifier(**FAST)._checked_config(), waves)
+    assert (len(subject.training), len(subject.validation), len(subject.test)) == (38, 10, 12)
+    entry = found.entries["gru"]
+    held = [part.labels for part in (subject.training, subject.validation)]
+    data = np.array([*subject.training.data, *subject.validation.data])
+    model = Classifier(**entry.options).fit(data, np.concatenate(held))
+    scores = model.evaluate(subject.test.data, subject.test.labels).scores["model"]
+    assert scores == entry.runs[0].scores
+    assert "validation_loss" not in entry.runs[0].epochs[0]
+    trial = Classifier(**{**entry.options, "patience": None})
+    trial.set_params(**{"learning_rate": 2e-3} | entry.trials[1].tried)
+    trial.fit(subject.training.data, held[0], validation=(subject.validation.data, held[1]))
+    assert trial.history_.epochs[-1]["validation_loss"] == entry.trials[1].validation
+    assert len(trial.history_.epochs) == 9
+    found.html()
+    given = compare("classify", waves, cells="lstm,gru", options=FAST, seeds=1, trials=1,
+                    validation=(subject.validation.data, held[1]))  # fmt: skip
+    assert "validation_loss" in given.entries["gru"].runs[0].epochs[0]
 
 
 def test_the_test_part_has_no_say_in_the_choice():
@@ -146,7 +171,7 @@ def test_what_is_done_is_not_done_again(made, waves, monkeypatch):
     monkeypatch.setattr(
         running.watching.StepClock, "step", lambda self, record: trained.append(record)
     )
-    again = compare(Classifier(**FAST), waves, cells="lstm,gru,birnn", seeds=3, trials=3,
+    again = compare(Classifier(**HELD), waves, cells="lstm,gru,birnn", seeds=3, trials=3,
                     output=place)  # fmt: skip
     assert not trained
     assert again.entries["gru"].runs == found.entries["gru"].runs
@@ -156,7 +181,7 @@ def test_what_is_done_is_not_done_again(made, waves, monkeypatch):
 def test_more_seeds_and_cells_use_what_is_there(made, waves):
     _, place = made
     lines = []
-    found = compare(Classifier(**FAST), waves, cells="lstm,rnn,gru", seeds=4, trials=3,
+    found = compare(Classifier(**HELD), waves, cells="lstm,rnn,gru", seeds=4, trials=3,
                     output=place, say=lines.append)  # fmt: skip
     done = [line for line in lines if "done before" in line]
     assert len(done) == 2 * (3 + 3)
@@ -174,21 +199,21 @@ def test_a_killed_comparison_goes_on(made, waves, tmp_path, monkeypatch):
 
     options = {"cells": "lstm,gru,birnn", "seeds": 3, "trials": 3, "output": tmp_path / "here"}
     with pytest.raises(KeyboardInterrupt):
-        compare(Classifier(**FAST), waves, say=until, **options)
+        compare(Classifier(**HELD), waves, say=until, **options)
     assert not list(tmp_path.glob("here/runs/.*"))
     monkeypatch.setattr(running, "PROCESS", "another")
-    found = compare(Classifier(**FAST), waves, **options)
+    found = compare(Classifier(**HELD), waves, **options)
     assert found.to_dict()["differences"] == whole.to_dict()["differences"]
     assert any("by 2 processes" in note for note in found.notes)
 
 
 def test_a_damaged_record_is_done_again_with_words(made, waves, tmp_path):
     options = {"cells": "lstm,gru", "seeds": 1, "trials": 1, "output": tmp_path / "here"}
-    whole = compare(Classifier(**FAST), waves, **options)
+    whole = compare(Classifier(**HELD), waves, **options)
     first, second = sorted((tmp_path / "here/runs").iterdir())
     first.write_text(first.read_text()[:50])
     second.write_text(second.read_text().replace('"hidden_size": 16', '"hidden_size": 17'))
-    found = compare(Classifier(**FAST), waves, **options)
+    found = compare(Classifier(**HELD), waves, **options)
     assert sum("was damaged, or not of what" in note for note in found.notes) == 2
     assert found.entries["lstm"].runs[0].scores == whole.entries["lstm"].runs[0].scores
     json.loads(first.read_text())
@@ -197,16 +222,16 @@ def test_a_damaged_record_is_done_again_with_words(made, waves, tmp_path):
     for file in model.iterdir():
         file.unlink()
     model.rmdir()
-    assert len(compare(Classifier(**FAST), waves, **options).entries["gru"].latency) > 2
+    assert len(compare(Classifier(**HELD), waves, **options).entries["gru"].latency) > 2
 
 
 def test_other_data_are_another_comparison(waves, tmp_path):
     x, y = waves
     options = {"cells": "lstm,gru", "seeds": 1, "trials": 1, "output": tmp_path / "here"}
-    compare(Classifier(**FAST), (x, y), **options)
+    compare(Classifier(**HELD), (x, y), **options)
     for data, more in (((x + 1e-9, y), {}), ((x, y), {"test_share": 0.3})):
         lines = []
-        compare(Classifier(**FAST), data, say=lines.append, **options, **more)
+        compare(Classifier(**HELD), data, say=lines.append, **options, **more)
         assert not any("done before" in line for line in lines)
 
 
@@ -221,15 +246,15 @@ def test_sizes_that_take_as_long(waves, tmp_path, monkeypatch):
     monkeypatch.setattr(watching, "step_times", times)
     options = {"cells": "lstm,gru,rnn", "seeds": 1, "trials": 1, "match": "time",
                "output": tmp_path / "here"}  # fmt: skip
-    found = compare(Classifier(**FAST), waves, **options)
+    found = compare(Classifier(**HELD), waves, **options)
     assert [e.hidden_size for e in found.entries.values()] == [16, 21, 64]
     monkeypatch.setattr(watching, "step_times", None)
-    again = compare(Classifier(**FAST), waves, **options)
+    again = compare(Classifier(**HELD), waves, **options)
     assert [e.hidden_size for e in again.entries.values()] == [16, 21, 64]
 
 
 def test_steps_are_timed_for_real(waves):
-    subject = SUBJECTS["classify"](Classifier(**FAST)._checked_config(), waves)
+    subject = SUBJECTS["classify"](Classifier(**HELD)._checked_config(), waves)
     options = subject.config.model_dump()
     found = watching.step_times(subject, options, 3)
     assert found.shape == (3,)
@@ -243,7 +268,7 @@ def test_steps_are_timed_for_real(waves):
 
 
 def test_nothing_is_matched_or_tuned_on_request(waves):
-    found = compare(Classifier(**FAST), waves, cells="lstm,lstm:hidden_size=4,rnn", seeds=1,
+    found = compare(Classifier(**HELD), waves, cells="lstm,lstm:hidden_size=4,rnn", seeds=1,
                     trials=1, match="none")  # fmt: skip
     assert [e.hidden_size for e in found.entries.values()] == [16, 4, 16]
     assert all(e.chosen is None for e in found.entries.values())
@@ -263,14 +288,14 @@ def test_diverged_trainings_are_told(waves, monkeypatch):
         return found
 
     monkeypatch.setattr(kind, "train", train)
-    found = compare(Classifier(**FAST), waves, cells="lstm,gru", seeds=3, trials=1)
+    found = compare(Classifier(**HELD), waves, cells="lstm,gru", seeds=3, trials=1)
     assert found.entries["gru"].runs[1].diverged == "it diverged"
     assert math.isnan(found.entries["gru"].values("accuracy")[1])
     assert found.differences[0].count == 2
     assert any("gru diverged from 1 of 3 seeds (1)" in note for note in found.notes)
     found.html()
     with pytest.raises(TrainingDivergedError, match="All 2 trials of gru diverged"):
-        compare(Classifier(**FAST, seed=1), waves, cells="lstm,gru", **LITTLE)
+        compare(Classifier(**HELD, seed=1), waves, cells="lstm,gru", **LITTLE)
 
 
 @pytest.mark.parametrize(

@@ -134,18 +134,25 @@ def tuning(made: Comparison) -> go.Figure:
 
 
 def curves(made: Comparison) -> go.Figure:
-    """Return the course of the validation loss from every seed, one colour a cell."""
+    """Return the course of the loss from every seed, one colour a cell; see `curve_of`."""
+    key = curve_of(made)
     made_figure = figure(
-        360, xaxis_title="optimiser step", yaxis_title="validation loss", hovermode="closest"
+        360, xaxis_title="optimiser step", yaxis_title=key.replace("_", " "), hovermode="closest"
     )
     for k, (name, entry) in enumerate(made.entries.items()):
         for n, run in enumerate(entry.runs):
-            x, y = ([e[key] for e in run.epochs] for key in ("step", "validation_loss"))
+            x, y = ([e[each] for e in run.epochs] for each in ("step", key))
             made_figure.add_trace(
                 line(x, y, name, COLORS[k % len(COLORS)], width=1.3, legendgroup=name,
                      showlegend=n == 0, dash=DASHES[k // len(COLORS) % len(DASHES)])
             )  # fmt: skip
     return made_figure
+
+
+def curve_of(made: Comparison) -> str:
+    """Return which loss is drawn: that of the validation part, where all trainings have one."""
+    epochs = [e for entry in made.entries.values() for run in entry.runs for e in run.epochs]
+    return "validation_loss" if all("validation_loss" in e for e in epochs) else "train_loss"
 
 
 def memory(made: Comparison) -> go.Figure:

@@ -37,6 +37,7 @@ def compare_html(made: Comparison) -> str:
     return page(
         "compare.html", run, made.sentences[0], charts, made=made, shown=charts,
         metrics=made.metrics, best=made.best, meaning=MEANING,
+        curve=pictures.curve_of(made),
         tables=[(headings(made), rows(made)), (score_headings(made), score_rows(made))],
     )  # fmt: skip
 

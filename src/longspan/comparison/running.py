@@ -212,8 +212,9 @@ class _Comparing:
         if keep and run.diverged is None:
             model.save(path)
         self.records.put(each.name, kind, settings, plain(asdict(run)))
-        word = "diverged" if run.diverged else f"validation {run.validation:.4g}"
-        self.say(f"{each.name}: {what}: {word}, {run.seconds:.1f} s")
+        word = "" if math.isnan(run.validation) else f" validation {run.validation:.4g},"
+        word = " diverged," if run.diverged else word
+        self.say(f"{each.name}: {what}:{word} {run.seconds:.1f} s")
         return run
 
     def _fit(self, model: Any, each: Contender, tested: bool) -> Run:
@@ -224,13 +225,12 @@ class _Comparing:
         except TrainingDivergedError as error:
             diverged = str(error)
         epochs = [] if diverged else model.history_.epochs
-        judged = [e.get("validation_error", e["validation_loss"]) for e in epochs]
         network = watching.network_of(model)
         return Run(
             seed=each.options["seed"],
             scores=scores.pop("model", {}),
             baselines=scores,
-            validation=min(judged, default=math.nan),
+            validation=self.subject.judged(epochs),
             seconds=timed.seconds,
             step=float(np.median(timed.steps)) if timed.steps else math.nan,
             steps=len(timed.steps),

@@ -174,11 +174,12 @@ class _Pair:
             return cls(first, second, mean, np.nan, np.nan, count)
         scale = float(np.nanmax(np.abs([own, other])))
         deviation = float(d.std(ddof=1))
+        mean = 0.0 if abs(mean) <= EQUAL * scale else mean  # sums round
         if deviation > EQUAL * scale:
             p = 2.0 * float(t.sf(abs(mean) * np.sqrt(count) / deviation, count - 1))
         else:
             # No spread to judge by: only the signs are left, of which all are equal.
-            deviation, p = 0.0, 1.0 if abs(mean) <= EQUAL * scale else 2.0 ** (1 - count)
+            deviation, p = 0.0, 1.0 if mean == 0.0 else 2.0 ** (1 - count)
         return cls(first, second, mean, deviation, p, count)
 
     def judged(self, level: float, adjusted: float) -> Difference:

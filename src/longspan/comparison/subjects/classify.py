@@ -20,7 +20,12 @@ TIMED = 20
 
 
 class Classes(Subject):
-    """Classes of series, texts or images."""
+    """Classes of series, texts or images.
+
+    Where the options hold out no validation part, for the sequences are few, one is held out for
+    the trials alone. They are then trained to the end and judged there; the last trainings have all
+    sequences, as `longspan.Classifier.fit` would.
+    """
 
     task = "classify"
     answer = "a sequence"
@@ -48,6 +53,8 @@ class Classes(Subject):
             self.test = need(drawn, "test", "a test_share above 0 (--test-share), or a test file")
         else:
             self.test = read(test)
+        #: Whether the last trainings have the validation part too.
+        self.whole = validation is None and not config.share_of(len(whole))
         if validation is None:
             share = config.share_of(len(whole)) or HELD_OUT
             whole, drawn = _divide(whole, share, config.seed)
@@ -78,11 +85,18 @@ class Classes(Subject):
 
     def train(self, model: Any, tested: bool) -> dict[str, dict[str, float]]:
         """Fit a classifier; the baseline is the most frequent class."""
-        model.fit(
-            self.training.data, self.training.labels,
-            validation=(self.validation.data, self.validation.labels),
-        )  # fmt: skip
+        data, validation = self.training, (self.validation.data, self.validation.labels)
+        if self.whole and tested:
+            model.fit(*_joined(self.training, self.validation))
+        else:
+            if self.whole:
+                model.set_params(patience=None)
+            model.fit(data.data, data.labels, validation=validation)
         return model.evaluate(self.test.data, self.test.labels).scores if tested else {}
+
+    def judged(self, epochs: Sequence[Mapping[str, float]]) -> float:
+        """Return the last epoch's validation where no epoch will be chosen by it, else the best."""
+        return super().judged(epochs[-1:] if self.whole else epochs)
 
     def estimator(self, options: Mapping[str, Any]) -> Any:
         """Return a classifier of this kind of sequences."""
@@ -92,6 +106,16 @@ class Classes(Subject):
         """Return calls that classify one sequence each."""
         some = [self.test.data[k : k + 1] for k in range(min(TIMED, len(self.test)))]
         return [lambda own=own: model.predict(own) for own in some]
+
+
+def _joined(first: Given, second: Given) -> tuple[Any, np.ndarray]:
+    """Return the sequences and labels of both."""
+    assert first.labels is not None
+    assert second.labels is not None
+    both = (first.data, second.data)
+    arrays = isinstance(first.data, np.ndarray)
+    data = np.concatenate(both) if arrays else [*first.data, *second.data]
+    return data, np.concatenate([first.labels, second.labels])
 
 
 def _divide(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]:

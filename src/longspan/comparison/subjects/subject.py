@@ -7,6 +7,7 @@ have the same parts, so they are drawn here, from the first seed, and handed to 
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -86,6 +87,11 @@ class Subject(ABC):
     @abstractmethod
     def train(self, model: Any, tested: bool) -> dict[str, dict[str, float]]:
         """Fit an estimator; return scores of the test part by predictor, none if not `tested`."""
+
+    def judged(self, epochs: Sequence[Mapping[str, float]]) -> float:
+        """Return by what of its validation a trial is chosen: that of the epoch that was kept."""
+        losses = [e.get("validation_error", e.get("validation_loss", math.nan)) for e in epochs]
+        return min(losses, default=math.nan)
 
     @abstractmethod
     def answers(self, model: Any) -> Sequence[Callable[[], object]]:
