@@ -57,6 +57,8 @@ class _Measured(Cell):
     def step(self, x_gates: Tensor, state: State, step: Step) -> tuple[State, dict[str, Tensor]]:
         """Run the cell's step."""
         new, gates = self.cell.step(x_gates, state, step)
+        # A view tells the state apart from the simple cell's activation, which is recorded.
+        new = (new[0].view_as(new[0]), *new[1:])
         for column, tensor in enumerate(new[: self.squares.shape[1]]):
             if tensor.requires_grad:
                 tensor.register_hook(partial(self._add, step.t, column))

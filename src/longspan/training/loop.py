@@ -30,7 +30,7 @@ from longspan.training.schedules import Plateau, with_warmup
 #: A loss this many times the first one (or 1, if that is smaller) has exploded.
 EXPLODED = 1e6
 #: Optimiser steps between measurements of the gradient flow, by default.
-FLOW_EVERY = 10
+FLOW_EVERY = 20
 
 
 def train(
