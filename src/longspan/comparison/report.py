@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from longspan.comparison.results import Comparison, Entry, Memory, learning_rate
 from longspan.comparison.sentences import MEANING, shown
 from longspan.comparison.statistics import Difference
 from longspan.insight.page import page
+from longspan.tasks.running import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,9 +30,9 @@ def compare_html(made: Comparison) -> str:
         charts["tuning"] = pictures.tuning(made)
     if any(entry.memory.influence for entry in made.entries.values()):
         charts["memory"] = pictures.memory(made)
-    run = SimpleNamespace(
+    run = Run(
         title=f"{made.title}: {', '.join(made.entries)}", settings=made.settings,
-        facts=made.facts, versions=made.versions, steps=[], epochs=[], best_epoch=None,
+        facts=made.facts, versions=made.versions,
     )  # fmt: skip
     return page(
         "compare.html", run, made.sentences[0], charts, made=made, shown=charts,
