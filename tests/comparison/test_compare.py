@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from longspan import Classifier, Forecaster, load
-from longspan.comparison import Run, compare, running, watching
+from longspan.comparison import Training, compare, running, watching
 from longspan.comparison.matching import CLOSE
 from longspan.comparison.running import _title
 from longspan.comparison.subjects import SUBJECTS
@@ -342,13 +342,13 @@ def test_mistakes_of_the_other_tasks(tmp_path):
 
 
 def test_records_keep_numbers_that_are_none():
-    run = Run(0, {"a": math.nan}, {"b": {"a": 1.0}}, math.nan, 1.0, math.nan, 0, [], 5, 1, "p")
+    run = Training(0, {"a": math.nan}, {"b": {"a": 1.0}}, math.nan, 1.0, math.nan, 0, [], 5, 1, "p")
     from dataclasses import asdict
 
     from longspan.comparison.results import plain
 
     text = json.dumps(plain(asdict(run)), allow_nan=False)
-    again = Run.of(json.loads(text))
+    again = Training.of(json.loads(text))
     assert math.isnan(again.scores["a"])
     assert math.isnan(again.validation)
     assert again.baselines == run.baselines

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.insight.pages import HOSTILE, browser, check_in_browser, parsed, without_plotly
 
-from longspan.comparison import Comparison, Entry, Memory, Run, Trial, differences, pictures
+from longspan.comparison import Comparison, Entry, Memory, Training, Trial, differences, pictures
 from longspan.comparison.report import compare_html, headings, memory_text, rows, score_rows
 from longspan.comparison.sentences import of, verdict
 from longspan.comparison.subjects import Metric
@@ -24,8 +24,8 @@ EPOCHS = [{"epoch": 1, "step": 5, "train_loss": 1.0, "validation_loss": 0.9},
 
 def entry(name, accuracies, seconds=1.0, memory=None):
     runs = [
-        Run(k, {"accuracy": a, "loss": 1.0 - a}, {"usual": {"accuracy": 0.5, "loss": 0.7}}, 0.7,
-            seconds * (1 + 0.01 * k), 1e-3, 10, EPOCHS, 1000, 1, "p")
+        Training(k, {"accuracy": a, "loss": 1.0 - a},
+                 {"usual": {"accuracy": 0.5, "loss": 0.7}}, 0.7, seconds * (1 + 0.01 * k), 1e-3, 10, EPOCHS, 1000, 1, "p")
         for k, a in enumerate(accuracies)
     ]  # fmt: skip
     trials = [Trial({}, 0.01, 0.8, 1.0), Trial({"learning_rate": 0.1}, 0.1, 0.7, 1.0)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from longspan.comparison.results import Comparison as Comparison
     from longspan.comparison.results import Entry as Entry
     from longspan.comparison.results import Memory as Memory
-    from longspan.comparison.results import Run as Run
+    from longspan.comparison.results import Training as Training
     from longspan.comparison.results import Trial as Trial
     from longspan.comparison.running import compare as compare
     from longspan.comparison.statistics import Difference as Difference
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 #: The options alone, which the command line reads, need neither torch nor scipy.
 _LAZY = {
     "Comparison": "results", "Difference": "statistics", "Entry": "results",
-    "Interval": "statistics", "Memory": "results", "Run": "results", "Trial": "results",
+    "Interval": "statistics", "Memory": "results", "Training": "results", "Trial": "results",
     "compare": "running", "differences": "statistics", "interval": "statistics",
 }  # fmt: skip
 
 __all__ = [
-    "CompareConfig", "Comparison", "Difference", "Entry", "Interval", "Memory", "Run", "Trial",
-    "compare", "differences", "interval",
+    "CompareConfig", "Comparison", "Difference", "Entry", "Interval", "Memory", "Training",
+    "Trial", "compare", "differences", "interval",
 ]  # fmt: skip
 
 

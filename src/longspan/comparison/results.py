@@ -33,7 +33,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Run:
+class Training:
     """A training with the chosen options, and its test scores.
 
     Attributes:
@@ -65,7 +65,7 @@ class Run:
     diverged: str | None = None
 
     @classmethod
-    def of(cls, record: dict[str, Any]) -> Run:
+    def of(cls, record: dict[str, Any]) -> Training:
         """Return the run that `plain` made a record of."""
         found = cls(**record)
         scores = {name: _number(value) for name, value in found.scores.items()}
@@ -123,7 +123,7 @@ class Entry:
     parameters: int
     trials: list[Trial]
     chosen: int | None
-    runs: list[Run]
+    runs: list[Training]
     latency: list[float]
     size: int
     memory: Memory

@@ -21,7 +21,7 @@ from longspan.comparison.config import CompareConfig
 from longspan.comparison.contenders import Contender, contenders
 from longspan.comparison.memory import memory_of
 from longspan.comparison.records import Records
-from longspan.comparison.results import Comparison, Entry, Memory, Run, Trial, plain
+from longspan.comparison.results import Comparison, Entry, Memory, Training, Trial, plain
 from longspan.comparison.sizing import Sizing
 from longspan.comparison.statistics import differences
 from longspan.comparison.subjects import Metric, Subject, subject_of
@@ -188,9 +188,9 @@ class _Comparing:
                 )
         return tuned, chosen
 
-    def _runs(self, tuned: list[Contender]) -> dict[str, list[Run]]:
+    def _runs(self, tuned: list[Contender]) -> dict[str, list[Training]]:
         """Train every cell from each seed, in turn, beginning with another one each time."""
-        found: dict[str, list[Run]] = {each.name: [] for each in tuned}
+        found: dict[str, list[Training]] = {each.name: [] for each in tuned}
         for k in range(self.how.seeds):
             at = k % len(tuned)
             for each in tuned[at:] + tuned[:at]:
@@ -199,14 +199,14 @@ class _Comparing:
                 found[each.name].append(self._train(own, "seed", what, keep=k == 0))
         return found
 
-    def _train(self, each: Contender, kind: str, what: str, keep: bool = False) -> Run:
+    def _train(self, each: Contender, kind: str, what: str, keep: bool = False) -> Training:
         """Return what came of a training, which is done unless there is a record of it."""
         settings = {**self.common, "kind": kind, "options": each.plain}
         record = self.records.get(each.name, kind, settings)
         path = self.records.model(each.name, settings)
         if record is not None and not (keep and not record["diverged"] and not path.exists()):
             self.say(f"{each.name}: {what}: done before")
-            return Run.of(record)
+            return Training.of(record)
         model = self.subject.estimator(each.options)
         run = self._fit(model, each, kind == "seed")
         if keep and run.diverged is None:
@@ -217,7 +217,7 @@ class _Comparing:
         self.say(f"{each.name}: {what}:{word} {run.seconds:.1f} s")
         return run
 
-    def _fit(self, model: Any, each: Contender, tested: bool) -> Run:
+    def _fit(self, model: Any, each: Contender, tested: bool) -> Training:
         timed, diverged, scores = watching.StepClock(), None, {}
         try:
             with listening(timed):
@@ -226,7 +226,7 @@ class _Comparing:
             diverged = str(error)
         epochs = [] if diverged else model.history_.epochs
         network = watching.network_of(model)
-        return Run(
+        return Training(
             seed=each.options["seed"],
             scores=scores.pop("model", {}),
             baselines=scores,
@@ -241,7 +241,7 @@ class _Comparing:
             diverged=diverged,
         )
 
-    def _metrics(self, runs: dict[str, list[Run]]) -> tuple[dict[str, Metric], str]:
+    def _metrics(self, runs: dict[str, list[Training]]) -> tuple[dict[str, Metric], str]:
         scores = next((r.scores for own in runs.values() for r in own if r.scores), None)
         if scores is None:
             raise TrainingDivergedError("Every training diverged. Try lower learning rates.")
@@ -255,7 +255,7 @@ class _Comparing:
 
     def _entries(
         self, tuned: list[Contender], trials: dict[str, list[Trial]],
-        chosen: dict[str, int | None], runs: dict[str, list[Run]],
+        chosen: dict[str, int | None], runs: dict[str, list[Training]],
     ) -> dict[str, Entry]:  # fmt: skip
         paths = {
             each.name: self.records.model(
