@@ -25,7 +25,8 @@ EPOCHS = [{"epoch": 1, "step": 5, "train_loss": 1.0, "validation_loss": 0.9},
 def entry(name, accuracies, seconds=1.0, memory=None):
     runs = [
         Training(k, {"accuracy": a, "loss": 1.0 - a},
-                 {"usual": {"accuracy": 0.5, "loss": 0.7}}, 0.7, seconds * (1 + 0.01 * k), 1e-3, 10, EPOCHS, 1000, 1, "p")
+                 {"usual": {"accuracy": 0.5, "loss": 0.7}}, 0.7, seconds * (1 + 0.01 * k), 1e-3,
+                 10, EPOCHS, 1000, 1, "p")
         for k, a in enumerate(accuracies)
     ]  # fmt: skip
     trials = [Trial({}, 0.01, 0.8, 1.0), Trial({"learning_rate": 0.1}, 0.1, 0.7, 1.0)]
