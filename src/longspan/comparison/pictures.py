@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 #: Colours that colour-blind readers tell apart (Okabe & Ito 2008), one a cell, then with dashes.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#333333")
 DASHES = ("solid", "dash", "dot")
+#: Influences below this share of the largest are not drawn: they are rounding.
+NEGLIGIBLE = 1e-9
+#: Titles of the losses that may be drawn.
+LOSSES = {"validation_loss": "validation loss", "train_loss": "training loss"}
 
 
 def scores(made: Comparison) -> go.Figure:
@@ -137,7 +141,7 @@ def curves(made: Comparison) -> go.Figure:
     """Return the course of the loss from every seed, one colour a cell; see `curve_of`."""
     key = curve_of(made)
     made_figure = figure(
-        360, xaxis_title="optimiser step", yaxis_title=key.replace("_", " "), hovermode="closest"
+        360, xaxis_title="optimiser step", yaxis_title=LOSSES[key], hovermode="closest"
     )
     for k, (name, entry) in enumerate(made.entries.items()):
         for n, run in enumerate(entry.runs):
@@ -159,11 +163,12 @@ def memory(made: Comparison) -> go.Figure:
     """Return how much the input so many steps before has to say, by cell."""
     made_figure = figure(
         360, xaxis_title="steps before the output", yaxis_title="influence", yaxis_type="log",
-        hovermode="closest",
+        yaxis_exponentformat="power", hovermode="closest",
     )  # fmt: skip
     for k, (name, entry) in enumerate(made.entries.items()):
         known = entry.memory
-        drawn = [v if v > 0.0 else math.nan for v in known.influence]
+        least = NEGLIGIBLE * max(known.influence, default=0.0)
+        drawn = [v if v > least else math.nan for v in known.influence]
         if drawn:
             color = COLORS[k % len(COLORS)]
             made_figure.add_trace(line(known.lags, drawn, name, color))
