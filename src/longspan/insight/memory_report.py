@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longspan.errors import InputError
 from longspan.insight.ablation import Ablation
 from longspan.insight.course import ACTUAL, BASELINE, MODEL, MUTED, VALIDATION, figure, line, thin
 from longspan.insight.flow import LayerFlow
@@ -56,12 +57,18 @@ def memory_html(
         verdict: In one sentence what was found.
         memories: By the name of the model.
         settings: What the run was made with, among them ``"seed"``.
+
+    Raises:
+        InputError: If there are no memories to compare.
     """
+    if not memories:
+        raise InputError("`memories` must hold at least one model's memory, got none.")
     charts = {"influence": influences(memories), "share": shares(memories), "flow": flows(memories)}
     if any(memory.ablation is not None for memory in memories.values()):
         charts["ablation"] = ablations(memories)
+    facts = {"models": ", ".join(memories)}
     run = SimpleNamespace(
-        title=title, steps=[], settings=dict(settings), facts={}, versions=versions()
+        title=title, steps=[], settings=dict(settings), facts=facts, versions=versions()
     )
     return page("memory.html", run, verdict, charts, memories=memories, factor=_factor)
 
