@@ -241,7 +241,7 @@ class Recurrent(nn.Module):
             self._normalisers(layer, direction),
             record,
             f"layer {layer}" + (" reverse" if direction else ""),
-            None if self.flows is None else self.flows[index],
+            flow=None if self.flows is None else self.flows[index],
         )
 
     def _noise(self, x: Tensor, state: State) -> Noise:
