@@ -62,7 +62,7 @@ class Recurrent(nn.Module):
     """
 
     #: Where backward adds up how much gradient reaches each step, one `kernels.Flow` a layer and
-    #: direction, in the order of the state; None while nobody measures (`training.GradientFlow`).
+    #: direction, in the order of the state; None while nobody measures (`training.FlowMeter`).
     flows: list[kernels.Flow] | None = None
 
     def __init__(
