@@ -71,8 +71,7 @@ def by_autograd(call: kernels.Call) -> Flow:
             if layout.reset is not None and begins < n and layout.reset[begins, b]:
                 state = tuple(torch.zeros_like(s) for s in state)
             result = reference(one_step(call, state, t, b))
-            # h is told apart from the simple cell's activation, which is recorded as a gate.
-            state = (result.state[0].clone(), *result.state[1:])
+            state = result.state
             for index, tensor in enumerate(state[:2]):
                 tensor.retain_grad()
                 kept.append((n - 1 - done, index, tensor))
@@ -90,6 +89,8 @@ def by_autograd(call: kernels.Call) -> Flow:
 
 
 def check(case: Case) -> None:
+    if case.kind == "rnn":  # what it records is its state or not, as the options are
+        case = replace(case, options=case.options - {"record"})
     torch.set_num_threads(case.threads)
     expected = by_autograd(case.call())
     one_state = len(case.cell.states) == 1

@@ -11,7 +11,7 @@ from torch import nn
 from longspan.nn import GRU, LSTM, RNN
 from longspan.training import (
     Clipping,
-    GradientFlow,
+    FlowMeter,
     JsonLinesLogger,
     Loss,
     Plan,
@@ -134,7 +134,7 @@ def test_both_directions_and_shapes_of_names():
 
 def test_a_bare_layer_and_a_layer_that_was_not_called():
     layer = LSTM(1, 2)
-    flow = GradientFlow(layer, 1)
+    flow = FlowMeter(layer, 1)
     flow.begin(0)
     assert flow.end(1.0) == {}  # no gradients: nothing to tell
     flow.begin(0)

@@ -63,7 +63,8 @@ def backward(
     given = _as_read(program, tensors)
     room = None
     if flow is not None:
-        room = flow.room(*given[0].shape[:2], program.named(given).get("lengths"))
+        steps, batch, _ = given[0].shape
+        room = flow.room(steps, batch, program.named(given).get("lengths"))
     # The lists keep tensors alive while C++ knows their addresses.
     incoming = [g if g is None else g.contiguous() for g in gradients[1:]]
     first = gradients[0]

@@ -8,8 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from longspan.cells import Cell, ScanResult, scan
-from longspan.cells.cell import State, Step
+from longspan.cells import ScanResult, scan
 from longspan.kernels.call import Call
 
 
@@ -23,8 +22,8 @@ class Reference:
     def run(self, call: Call) -> ScanResult:
         """Run the scan."""
         measured = call.flow is not None and torch.is_grad_enabled()
-        return scan(
-            _Measured(call) if measured else call.cell,
+        result = scan(
+            call.cell,
             call.x,
             call.state,
             call.params,
@@ -32,42 +31,33 @@ class Reference:
             noise=call.noise,
             normalisers=call.normalisers,
             record_gates=call.record_gates,
+            record_states=call.record_states or measured,
         )
+        if measured:
+            _measure(call, result)
+        return result if call.record_states else result._replace(states=None)
 
 
-class _Measured(Cell):
-    """A call's cell, whose states tell the call's `Flow` of their gradients."""
+def _measure(call: Call, result: ScanResult) -> None:
+    """Let the gradients of every step's states, when they come, be added to the call's flow."""
+    assert call.flow is not None
+    assert result.states is not None
+    steps, batch, _ = call.x.shape
+    lengths = call.layout.lengths
+    squares = call.flow.room(steps, batch, lengths)
+    ends = torch.full((batch,), steps) if lengths is None else lengths.cpu()
+    at = torch.arange(steps)[:, None]
+    to_come = at.expand(-1, batch) if call.layout.reverse else ends - 1 - at
+    for column, name in enumerate(call.cell.states[: squares.shape[1]]):
+        for t, state in enumerate(result.states[name]):
+            if state.requires_grad:
+                add = partial(_add_squares, squares[:, column], to_come[t], at[t] < ends)
+                state.register_hook(add)
 
-    def __init__(self, call: Call) -> None:
-        assert call.flow is not None
-        self.cell, self.gates, self.states = call.cell, call.cell.gates, call.cell.states
-        steps, batch, _ = call.x.shape
-        lengths = call.layout.lengths
-        self.squares = call.flow.room(steps, batch, lengths)
-        ends = torch.full((batch,), steps) if lengths is None else lengths.cpu()
-        # By time, steps to the last that is run; below 0 beyond a row's length.
-        self.left = ends - 1 - torch.arange(steps)[:, None]
-        if call.layout.reverse:
-            self.left = torch.where(self.left < 0, -1, torch.arange(steps)[:, None])
 
-    def shapes(self, input_size: int, hidden_size: int, bias: bool = True) -> dict[str, tuple]:
-        """Return the cell's."""
-        return self.cell.shapes(input_size, hidden_size, bias)
-
-    def step(self, x_gates: Tensor, state: State, step: Step) -> tuple[State, dict[str, Tensor]]:
-        """Run the cell's step."""
-        new, gates = self.cell.step(x_gates, state, step)
-        # A view tells the state apart from the simple cell's activation, which is recorded.
-        new = (new[0].view_as(new[0]), *new[1:])
-        for column, tensor in enumerate(new[: self.squares.shape[1]]):
-            if tensor.requires_grad:
-                tensor.register_hook(partial(self._add, step.t, column))
-        return new, gates
-
-    def _add(self, t: int, column: int, gradient: Tensor) -> None:
-        runs = self.left[t] >= 0
-        squares = gradient.detach().double().square().sum(1).cpu()
-        self.squares[:, column].index_add_(0, self.left[t][runs], squares[runs])
+def _add_squares(to: Tensor, places: Tensor, rows: Tensor, gradient: Tensor) -> None:
+    squares = gradient.detach().double().square().sum(1).cpu()
+    to.index_add_(0, places[rows], squares[rows])
 
 
 def differentiable_gradients(

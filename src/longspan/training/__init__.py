@@ -9,7 +9,7 @@ from longspan.training.batches import (
 )
 from longspan.training.clipping import Clipping
 from longspan.training.distributed import is_main_process
-from longspan.training.flow import GradientFlow
+from longspan.training.flow import FlowMeter
 from longspan.training.history import History
 from longspan.training.logs import (
     JsonLinesLogger,
@@ -22,7 +22,7 @@ from longspan.training.loop import FLOW_EVERY, train
 from longspan.training.plan import Loss, LossFunction, Plan
 
 __all__ = [
-    "FLOW_EVERY", "Batches", "BucketedBatches", "Clipping", "GradientFlow", "History",
+    "FLOW_EVERY", "Batches", "BucketedBatches", "Clipping", "FlowMeter", "History",
     "JsonLinesLogger", "Logger", "Loss", "LossFunction", "Plan", "RichProgress", "Share",
     "ShuffledBatches", "StreamBatches", "TensorBoardLogger", "is_main_process", "listening",
     "train",

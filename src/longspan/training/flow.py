@@ -17,7 +17,7 @@ from longspan.nn.recurrent import Recurrent
 from longspan.training.history import Record
 
 
-class GradientFlow:
+class FlowMeter:
     """Measures, at every so many optimiser steps, the gradients inside a model's recurrent layers.
 
     A record has numbers by name:

@@ -18,7 +18,7 @@ class History:
             and, with a validation part, ``validation_loss`` and, where the loss function gives
             one, ``validation_error``.
         flow: A record for each optimiser step whose gradient flow was measured: ``step``, and the
-            names of `longspan.training.GradientFlow`.
+            names of `longspan.training.FlowMeter`.
         best_epoch: The epoch whose weights were kept; None without a validation part.
         best_step: Optimiser steps until then.
         stopped: Why it ended: ``"max_epochs"``, ``"max_steps"`` or ``"patience"``.

@@ -20,7 +20,7 @@ from longspan.errors import TrainingDivergedError
 from longspan.training.batches import Batches, Share
 from longspan.training.checkpoint import read_checkpoint, write_checkpoint
 from longspan.training.distributed import World, world
-from longspan.training.flow import GradientFlow
+from longspan.training.flow import FlowMeter
 from longspan.training.history import History
 from longspan.training.logs import Logger, listeners
 from longspan.training.optimizers import Averaging, build_optimizer
@@ -64,7 +64,7 @@ def train(
         resume: Go on from the checkpoint, if there is one.
         settings: More that must be the same when resuming, by name.
         loggers: Told of every step and epoch.
-        flow_every: Optimiser steps between measurements of the gradient flow (`GradientFlow`),
+        flow_every: Optimiser steps between measurements of the gradient flow (`FlowMeter`),
             which stand in ``history.flow`` and in the logs; None for none. What is learnt does not
             depend on it.
 
@@ -83,7 +83,7 @@ def train(
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(plan.seed + here.rank)
         run = _Run(model, batches, loss, plan, validation, here, loggers, checkpoint_dir, settings)
-        run.flow = GradientFlow(model, flow_every)
+        run.flow = FlowMeter(model, flow_every)
         stack.callback(run.flow.end, 1.0)  # after an error the layers are left as they were
         if resume:
             run.resume()
@@ -127,7 +127,7 @@ class _Run:
             "parameters": sum(p.numel() for p in self.parameters), **(settings or {}),
         }  # fmt: skip
         self.history = History()
-        self.flow = GradientFlow(model, None)
+        self.flow = FlowMeter(model, None)
         self.epoch, self.position, self.step = 1, 0, 0
         self.carried: Any = None
         self.best_loss, self.best_weights, self.waited = math.inf, None, 0

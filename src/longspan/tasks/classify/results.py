@@ -19,7 +19,7 @@ class ClassifyRun(Run):
         classes: Sequences of each class in the training part.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = None
     kind: str
     image: tuple[int, int, int] | None
     classes: dict[Any, int]

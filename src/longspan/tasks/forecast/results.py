@@ -77,6 +77,6 @@ class ForecastRun(Run):
         sample_series: A few whole series to draw: name -> (time, value).
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = None
     splits: list[SplitSummary]
     sample_series: dict[str, tuple[np.ndarray, np.ndarray]]

@@ -16,5 +16,5 @@ class LanguageRun(Run):
         samples: Texts that the model wrote, by how they were drawn.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = None
     samples: dict[str, str]

@@ -31,5 +31,5 @@ class TagRun(Run):
         transitions: What follows what, or None without a conditional random field.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = None
     transitions: Transitions | None

@@ -48,5 +48,5 @@ class TranslateRun(Run):
         alignments: Where the decoder looked, for some outputs, by their source.
     """
 
-    evaluation: Evaluation | None
+    evaluation: Evaluation | None = None
     alignments: dict[str, Alignment]
