@@ -22,7 +22,8 @@ class Trial:
     Attributes:
         tried: Options in place of the given ones.
         learning_rate: The learning rate that this means.
-        validation: Best loss (or error) of the validation part; NaN if training diverged.
+        validation: How it did on the validation part, the lower the better: see
+            `longspan.comparison.subjects.Subject.judged`; NaN if training diverged.
         seconds: Of training.
     """
 
@@ -40,7 +41,7 @@ class Training:
         seed: Of all draws.
         scores: Of the test part, by metric; empty if training diverged.
         baselines: The same of predictors that need no learning.
-        validation: Best loss (or error) of the validation part.
+        validation: The same as of a trial; NaN where the validation part was learnt from.
         seconds: Of training, validations included.
         step: Median seconds of an optimiser step.
         steps: Optimiser steps.

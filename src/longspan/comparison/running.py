@@ -218,10 +218,11 @@ class _Comparing:
         return run
 
     def _fit(self, model: Any, each: Contender, tested: bool) -> Training:
-        timed, diverged, scores = watching.StepClock(), None, {}
+        timed, diverged, scores, judged = watching.StepClock(), None, {}, math.nan
         try:
             with listening(timed):
                 scores = self.subject.train(model, tested)
+            judged = self.subject.judged(model, tested)
         except TrainingDivergedError as error:
             diverged = str(error)
         epochs = [] if diverged else model.history_.epochs
@@ -230,7 +231,7 @@ class _Comparing:
             seed=each.options["seed"],
             scores=scores.pop("model", {}),
             baselines=scores,
-            validation=self.subject.judged(epochs),
+            validation=judged,
             seconds=timed.seconds,
             step=float(np.median(timed.steps)) if timed.steps else math.nan,
             steps=len(timed.steps),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,9 @@ TIMED = 20
 class Classes(Subject):
     """Classes of series, texts or images.
 
-    Where the options hold out no validation part, for the sequences are few, one is held out for
-    the trials alone. They are then trained to the end and judged there; the last trainings have all
-    sequences, as `longspan.Classifier.fit` would.
+    Where the options hold out no validation part, for the sequences are few, a fifth is held out
+    from the trials, which are judged by its Brier score: the log loss of so few would be that of
+    the surest mistake. The last trainings have all sequences, as `longspan.Classifier.fit` would.
     """
 
     task = "classify"
@@ -85,18 +86,20 @@ class Classes(Subject):
 
     def train(self, model: Any, tested: bool) -> dict[str, dict[str, float]]:
         """Fit a classifier; the baseline is the most frequent class."""
-        data, validation = self.training, (self.validation.data, self.validation.labels)
-        if self.whole and tested:
-            model.fit(*_joined(self.training, self.validation))
+        held = self.validation
+        if self.whole:
+            model.fit(*(_joined(self.training, held) if tested else _pair(self.training)))
         else:
-            if self.whole:
-                model.set_params(patience=None)
-            model.fit(data.data, data.labels, validation=validation)
+            model.fit(*_pair(self.training), validation=_pair(held))
         return model.evaluate(self.test.data, self.test.labels).scores if tested else {}
 
-    def judged(self, epochs: Sequence[Mapping[str, float]]) -> float:
-        """Return the last epoch's validation where no epoch will be chosen by it, else the best."""
-        return super().judged(epochs[-1:] if self.whole else epochs)
+    def judged(self, model: Any, tested: bool) -> float:
+        """Return the loss (or error) of the epoch that was kept, or the Brier score: see above."""
+        if not self.whole:
+            return super().judged(model, tested)
+        if tested:
+            return math.nan
+        return model.evaluate(*_pair(self.validation)).scores["model"]["brier"]
 
     def estimator(self, options: Mapping[str, Any]) -> Any:
         """Return a classifier of this kind of sequences."""
@@ -108,14 +111,17 @@ class Classes(Subject):
         return [lambda own=own: model.predict(own) for own in some]
 
 
+def _pair(part: Given) -> tuple[Any, np.ndarray]:
+    """Return sequences and labels."""
+    assert part.labels is not None
+    return part.data, part.labels
+
+
 def _joined(first: Given, second: Given) -> tuple[Any, np.ndarray]:
     """Return the sequences and labels of both."""
-    assert first.labels is not None
-    assert second.labels is not None
-    both = (first.data, second.data)
-    arrays = isinstance(first.data, np.ndarray)
-    data = np.concatenate(both) if arrays else [*first.data, *second.data]
-    return data, np.concatenate([first.labels, second.labels])
+    (a, own), (b, other) = _pair(first), _pair(second)
+    data = np.concatenate([a, b]) if isinstance(a, np.ndarray) else [*a, *b]
+    return data, np.concatenate([own, other])
 
 
 def _divide(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]:

@@ -88,8 +88,13 @@ class Subject(ABC):
     def train(self, model: Any, tested: bool) -> dict[str, dict[str, float]]:
         """Fit an estimator; return scores of the test part by predictor, none if not `tested`."""
 
-    def judged(self, epochs: Sequence[Mapping[str, float]]) -> float:
-        """Return by what of its validation a trial is chosen: that of the epoch that was kept."""
+    def judged(self, model: Any, tested: bool) -> float:
+        """Return how a fitted estimator did on the validation part, the lower the better.
+
+        That is the loss (or error) of the epoch that was kept; NaN without a validation part.
+        """
+        del tested
+        epochs = model.history_.epochs
         losses = [e.get("validation_error", e.get("validation_loss", math.nan)) for e in epochs]
         return min(losses, default=math.nan)
 
