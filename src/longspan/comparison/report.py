@@ -48,7 +48,7 @@ def headings(made: Comparison) -> dict[str, str]:
     return {
         "cell": "",
         _arrow(made, made.metric): f"{metric.meaning}; mean over seeds",
-        f"than {made.best}": "mean difference from the best cell, seed by seed; ✓ if it is real",
+        "than best": "mean difference from the best cell, seed by seed; ✓ if it is real",
         "training, s": "median over seeds, validations included",
         "step, ms": "median optimiser step, median over seeds",
         "answer, ms": f"median time of {made.answer}, alone",
