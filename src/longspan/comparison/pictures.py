@@ -60,7 +60,7 @@ def to_best(made: Comparison) -> go.Figure:
     metric = made.metrics[made.metric]
     others = made.to_best()
     made_figure = figure(
-        120 + 46 * len(others), xaxis_title=f"{metric.title}: difference from {made.best}",
+        120 + 46 * len(others), xaxis_title=f"{metric.title}: difference from the best",
         hovermode="closest",
     )  # fmt: skip
     for real, title, color in ((True, "real", MODEL), (False, "not shown to be real", MUTED)):
