@@ -13,7 +13,9 @@ from longspan.comparison.contenders import cells_of, contenders
 from longspan.comparison.matching import match_parameters, match_time, relative_time
 from longspan.comparison.subjects import SUBJECTS, subject_of
 from longspan.comparison.tuning import at_the_edge, best, candidates
+from longspan.data.tagged import TaggedText
 from longspan.errors import InputError
+from longspan.tasks import TASKS
 from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.estimator import checked
 from longspan.tasks.forecast.config import ForecastConfig
@@ -113,6 +115,41 @@ def test_tasks_by_name_class_and_estimator():
     for task in ("features", dict):
         with pytest.raises(InputError, match="no test scores"):
             subject_of(task)
+
+
+def test_every_task_that_learns_from_a_file_can_be_compared():
+    from longspan.cli.compare import compare as commands
+
+    # Features have no test scores.
+    assert set(SUBJECTS) == set(TASKS) - {"features"}
+    for name, kind in SUBJECTS.items():
+        assert kind.task == name
+        assert name in commands
+        assert set(kind.shared) <= set(kind.kind().Config.model_fields)
+        assert {"cell", "hidden_size", "seed", "learning_rate", "dropout", "weight_decay"} <= set(
+            kind.kind().Config.model_fields
+        )
+
+
+def test_a_checksum_tells_data_apart():
+    parts = [
+        {"a": ["x", "y"]}, {"a": [["x"], ["y"]]}, {"a": ["xy"]}, {"b": ["x", "y"]},
+        {"a": np.array([1.0, 2.0])}, {"a": np.array([[1.0, 2.0]])}, {"a": np.array([1, 2])},
+        {"a": [1.0, 2.0]}, {"a": [1, 2]}, {"a": b"x"}, {"a": "x"}, {"a": None}, {"a": []},
+        {"a": TaggedText([["x"]], [["y"]])}, {"a": TaggedText([["x"]], None, ["y"])},
+        {"a": np.array(["x", None], object)},
+    ]  # fmt: skip
+
+    class Own(SUBJECTS["forecast"]):
+        parts = None
+
+    found = set()
+    for each in parts:
+        own = Own.__new__(Own)
+        own.parts = each
+        assert own.digest() == own.digest()
+        found.add(own.digest())
+    assert len(found) == len(parts)
 
 
 @pytest.mark.parametrize("start", [1, 7, 64, 3000])

@@ -342,6 +342,12 @@ def test_mistakes_of_the_other_tasks(tmp_path):
             call()
 
 
+def test_several_processes_are_refused(monkeypatch, waves):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="without torchrun"):
+        compare("classify", waves)
+
+
 def test_records_keep_numbers_that_are_none():
     run = Training(0, {"a": math.nan}, {"b": {"a": 1.0}}, math.nan, 1.0, math.nan, 0, [], 5, 1, "p")
     from dataclasses import asdict

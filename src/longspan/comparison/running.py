@@ -88,6 +88,11 @@ def compare(
     given = {"cells": cells, "seeds": seeds, "trials": trials, "tune": tune, "metric": metric,
              "learning_rates": learning_rates, "match": match}  # fmt: skip
     asked: CompareConfig = checked(CompareConfig, given) if how is None else how
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "A comparison runs in one process, so that times can be compared; start it without "
+            "torchrun."
+        )
     kind, own = subject_of(task)
     own.pop("cell", None)  # an estimator has one, which is not what is asked for here
     if asked.metric is not None and asked.metric not in kind.scores:
