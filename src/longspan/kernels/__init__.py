@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from longspan.kernels.call import Call, Implementation
-    from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, run
+    from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, intercept, run
     from longspan.kernels.masks import random_mask
     from longspan.kernels.stepper import Stepper
 
 __all__ = [
     "IMPLEMENTATIONS", "Call", "Implementation", "Stepper", "choose", "explain", "force",
-    "random_mask", "run",
+    "intercept", "random_mask", "run",
 ]  # fmt: skip
 
 _HOME = {"Call": "call", "Implementation": "call", "Stepper": "stepper", "random_mask": "masks"}

@@ -28,6 +28,7 @@ class Call:
     normalisers: Mapping[str, Normaliser] = field(default_factory=dict)
     record_gates: bool = False
     label: str = "layer"
+    record_states: bool = False
 
 
 class Implementation(Protocol):

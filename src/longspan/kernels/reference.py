@@ -29,6 +29,7 @@ class Reference:
             noise=call.noise,
             normalisers=call.normalisers,
             record_gates=call.record_gates,
+            record_states=call.record_states,
         )
 
 

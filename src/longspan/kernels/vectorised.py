@@ -36,6 +36,8 @@ class Native:
             return "the tensors are not on the CPU"
         if call.x.dtype not in (torch.float32, torch.bfloat16):
             return f"the dtype is {call.x.dtype}, not float32 or bfloat16"
+        if call.record_states:
+            return "every step's states are recorded"
         if 0 in call.x.shape[:2]:
             return "the input is empty"
         if any(not _is_native(place, n) for place, n in call.normalisers.items()):
