@@ -87,12 +87,18 @@ class Explained:
         run: From inputs (T, B, C) to numbers (B,).
         inputs: The rows' own, (T, B, C).
         what: What the number is, in words.
+        at: The step that lags are counted from, of each row, (B,).
+        lengths: Steps of each row, (B,).
+        names: Names of the shown row's steps.
         baseline: Inputs that stand for nothing known, (T, B, C); None for zeros.
     """
 
     run: Callable[[Tensor], Tensor]
     inputs: Tensor
     what: str
+    at: Tensor
+    lengths: Tensor
+    names: Sequence[str]
     baseline: Tensor | None = None
 
 
@@ -118,7 +124,6 @@ class Subject:
         outputs_are: What the outputs are, in words.
         explained: What attributions are computed of.
         channels: Names of the channels that are explained; none where inputs are embeddings.
-        origin: Step of the explained inputs that the focus is.
         kind: ``"text"`` where steps are pieces of text, else ``"series"``.
         before: From a batch to the rows up to their focus, where steps after it matter too.
         after: From a batch to the rows from their focus on, likewise.
@@ -146,7 +151,6 @@ class Subject:
     outputs_are: str
     explained: Sequence[Explained]
     channels: Sequence[str] = ()
-    origin: int | None = None
     kind: str = "series"
     before: Callable[[Any], Any] | None = None
     after: Callable[[Any], Any] | None = None

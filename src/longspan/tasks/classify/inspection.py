@@ -23,7 +23,6 @@ from longspan.tasks.inspection import (
     centred,
     last_steps,
     needs_data,
-    seen_input,
 )
 
 if TYPE_CHECKING:
@@ -59,13 +58,14 @@ def subject(
     shorten: Callable[[Batch, int], Batch] = blank if encoder.images is not None else cut
     with torch.no_grad():
         found = network(batch).argmax(1)
-        reader_steps = len(seen_input(encoder.recurrent, lambda: network(batch)))
     lengths = _reader_lengths(encoder, batch)
-    names = _names(model, given, batch, lengths, reader_steps)
+    pooled = not torch.equal(lengths, batch.lengths)
+    names = _names(model, given, batch)
+    if pooled:
+        names = [[str(k) for k in range(length)] for length in lengths.tolist()]
     classes = [str(name) for name in model.classes_.tolist()]
-    explained = _explained(model, batch, found)
+    explained = _explained(model, given, batch, found)
     step = {"text": WORDS[model.config_.tokens], "image": "row"}.get(encoder.shape.kind, "step")
-    pooled = reader_steps != len(batch.inputs)
     assert batch.labels is not None
     return Subject(
         title=model.title_, network=network, reader=encoder.recurrent, batch=batch, more=more,
@@ -142,43 +142,41 @@ def _reader_lengths(encoder: SequenceEncoder, batch: Batch) -> Tensor:
     return found[0]
 
 
-def _explained(model: Classifier, batch: Batch, found: Tensor) -> Explained:
+def _explained(model: Classifier, given: Given, batch: Batch, found: Tensor) -> Explained:
     """Return the score of the class that each row is taken for, from its channels or tokens."""
     network, encoder = model.network_, model.network_.encoder
-    what = "the score of the class it is taken for, above the mean of all classes"
-
-    def score(given: Batch) -> Tensor:
-        return centred(network(given)).gather(1, found[:, None])[:, 0]
-
-    if encoder.embedding is None:
-        return Explained(lambda x: score(batch._replace(inputs=x)), batch.inputs, what)
     vectors = encoder.embedding
 
+    def score(own: Batch) -> Tensor:
+        return centred(network(own)).gather(1, found[:, None])[:, 0]
+
     def of_vectors(x: Tensor) -> Tensor:
+        assert vectors is not None
         with answering(vectors, x):
             return score(batch)
 
-    with torch.no_grad():
-        return Explained(of_vectors, vectors(batch.inputs), what)
+    run, x = (lambda own: score(batch._replace(inputs=own))), batch.inputs
+    if vectors is not None:
+        run = of_vectors
+        with torch.no_grad():
+            x = vectors(batch.inputs)
+    return Explained(
+        run, x, "the score of the class it is taken for, above the mean of all classes",
+        (batch.lengths - 1).clamp(min=0), batch.lengths, _names(model, given, batch)[0],
+    )  # fmt: skip
 
 
-def _names(
-    model: Classifier, given: Given, batch: Batch, lengths: Tensor, reader_steps: int
-) -> list[list[str]]:
-    """Return the tokens of a text, or the numbers of steps within the whole sequence."""
-    codec = model.inputs_.codec
-    if codec is not None and reader_steps == len(batch.inputs):
-        columns = batch.inputs.t().tolist()
-        return [
-            [codec.symbols[k] for k in row[:length]]
-            for row, length in zip(columns, lengths.tolist(), strict=True)
-        ]
-    wholes = [len(each) for each in given.data] if codec is None else lengths.tolist()
-    if reader_steps != len(batch.inputs):
-        wholes = lengths.tolist()
+def _names(model: Classifier, given: Given, batch: Batch) -> list[list[str]]:
+    """Return the tokens of each text, or the numbers of steps within each whole sequence."""
+    codec, lengths = model.inputs_.codec, batch.lengths.tolist()
+    if codec is not None:
+        columns = zip(batch.inputs.t().tolist(), lengths, strict=True)
+        return [[codec.symbols[k] for k in row[:length]] for row, length in columns]
+    longest = model.config_.max_length
+    wholes = [len(each[:longest]) for each in given.data[: len(lengths)]]
     return [
-        [str(k) for k in range(max(whole - length, 0), max(whole, length))]
-        for whole, length in zip(wholes, lengths.tolist(), strict=False)
+        [str(k) for k in range(whole - length, whole)]
+        for whole, length in zip(wholes, lengths, strict=True)
     ]
 
 

@@ -6,6 +6,7 @@ network reads: the horizon's known covariates and the anchor too, which pass the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
     more = engine._inputs(panel, calendar, series, origin)
     batch = rows(more, torch.arange(min(look.rows, len(series))))
     length, count = network.context_length, len(batch.context)
+    whole = _times(panel, series[0], origin[0] + network.horizon, length + network.horizon)
     reader = network.body.recurrent if network.recursive else network.body.encoder
     return Subject(
         title=model.title_, network=network, reader=reader, batch=batch, more=more,
@@ -61,8 +63,8 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
             for s, o in zip(series[:count], origin[:count], strict=True)
         ],
         step="step", unit="training loss a step of the horizon",
-        outputs_are=_outputs_are(network), explained=explained(network, batch),
-        channels=_channels(engine, panel), origin=length - 1, longest=length,
+        outputs_are=_outputs_are(network), explained=explained(network, batch, whole),
+        channels=_channels(engine, panel), longest=length,
         series=[panel.values(k)[-STEPS:] for k in range(min(len(panel), SERIES))],
         answers=[
             f"series {panel.ids[s]}, forecast from {_times(panel, s, o + 1, 1)[0]} on"
@@ -93,12 +95,12 @@ def losses(network: ForecastNetwork, inputs: Inputs) -> Tensor:
 
     A recursive network's is that of the first step of the horizon, the one after the focus.
     """
-    raw, frame = network(inputs)
-    targets = network.targets(inputs)
+    assert inputs.actual is not None
+    steps, frame = network.prepare(inputs, None)
+    raw, targets = _raw(network, steps), inputs.actual
     if network.recursive:
-        here = slice(network.context_length - 1, network.context_length)
-        raw, targets = raw[:, here], targets[:, here]
-        frame = Frame(frame.location, frame.scale, frame.anchor[:, here])
+        frame = Frame(frame.location, frame.scale, frame.anchor[:, :1])
+        targets = targets[:, :1]
     seen = ~targets.isnan()
     values = network.likelihood.loss(raw, torch.where(seen, targets, 0.0), frame)
     return torch.where(seen, values, 0.0).sum(1) / seen.sum(1).clamp(min=1)
@@ -110,8 +112,14 @@ def outputs(network: ForecastNetwork, inputs: Inputs) -> Tensor:
     return _forecast(network, steps, frame.anchor, _spread(network, HORIZONS))
 
 
-def explained(network: ForecastNetwork, inputs: Inputs) -> list[Explained]:
-    """Return forecasts of a few steps as functions of all inputs of all steps, (L + H, B, C)."""
+def explained(network: ForecastNetwork, inputs: Inputs, names: Sequence[str]) -> list[Explained]:
+    """Return forecasts of a few steps as functions of all inputs of all steps, (L + H, B, C).
+
+    Args:
+        network: The network.
+        inputs: Windows.
+        names: Of the first window's L + H steps.
+    """
     with torch.no_grad():
         steps, _ = network.prepare(replace(inputs, actual=None), None)
     ahead = steps.own.shape[1] - steps.past.shape[1]
@@ -120,10 +128,14 @@ def explained(network: ForecastNetwork, inputs: Inputs) -> list[Explained]:
     baseline = torch.zeros_like(x)
     baseline[..., OWN - 1] = x[..., OWN - 1]  # whether a value is observed is no influence
 
+    count = x.shape[1]
+    at = torch.full((count,), steps.context_length - 1)
+    lengths = torch.full((count,), len(x))
+
     def of_step(h: int) -> Explained:
         return Explained(
             lambda given: _forecast(network, *_taken_apart(network, given, steps), [h])[:, 0], x,
-            f"the forecast of step {h + 1}, in units of the window", baseline,
+            f"the forecast of step {h + 1}, in units of the window", at, lengths, names, baseline,
         )  # fmt: skip
 
     return [of_step(h) for h in _spread(network, EXPLAINED)]
@@ -149,15 +161,19 @@ def _forecast(network: ForecastNetwork, steps: Steps, anchor: Tensor, horizon: l
     The quantile likelihood's mean is read off features that it does not shape, so that nothing
     flows back from it.
     """
-    if isinstance(network.body, Recursive):
-        raw = network.output(network.body.read(steps, steps.context_length)[0][:, -1:])
-    else:
-        raw = network.output(network.body(steps))[:, horizon]
+    raw = _raw(network, steps)[:, horizon]
     zero, one = anchor.new_zeros(()), anchor.new_ones(())
     frame = Frame(zero, one, anchor[:, horizon])
     if network.counts:
         return network.likelihood.mean(raw, frame)
     return network.likelihood.quantiles(raw, frame, [0.5])[..., 0]
+
+
+def _raw(network: ForecastNetwork, steps: Steps) -> Tensor:
+    """Return raw outputs of the horizon; of a recursive network, of its first step."""
+    if isinstance(network.body, Recursive):
+        return network.output(network.body.read(steps, steps.context_length)[0][:, -1:])
+    return network.output(network.body(steps))
 
 
 def _spread(network: ForecastNetwork, count: int) -> list[int]:

@@ -73,14 +73,17 @@ def subject(model: LanguageModel, data: Any, look: Look, *, encoding: str = "utf
     with torch.no_grad():
         x, found = seen_input(reader, lambda: outputs(batch)), outputs(batch).argmax(1)
     symbols, step = codec.symbols, WORDS[model.engine_.config.tokens]
+    names = [[symbols[k] for k in row] for row in batch.inputs.t().tolist()]
+    lengths = torch.full((len(batch.targets),), steps)
+    what = f"the log-probability of the {step} that came next"
     return Subject(
         title=model.title_, network=network, reader=reader, batch=batch, more=more, losses=losses,
         outputs=outputs, rows=_rows, cut=lambda given, k: given._replace(inputs=given.inputs[-k:]),
-        focus=torch.full((len(batch.targets),), steps - 1),
-        lengths=torch.full((len(batch.targets),), steps),
-        names=[[symbols[k] for k in row] for row in batch.inputs.t().tolist()],
+        focus=lengths - 1,
+        lengths=lengths,
+        names=names,
         step=step, unit=f"nats a {step}", outputs_are=f"log-probabilities of the next {step}",
-        explained=[Explained(expected, x, f"the log-probability of the {step} that came next")],
+        explained=[Explained(expected, x, what, lengths - 1, lengths, names[0])],
         kind="text", longest=steps,
         answers=[
             f"next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"

@@ -86,13 +86,14 @@ def subject(
     assert batch.inputs.labels is not None
     right = at_focus(batch.inputs.labels, batch.at).tolist()
     words = [list(text.words[int(k)][: look.steps]) for k in chosen[: len(batch.at)]]
+    what = "the score of the label that fits the word best, above the mean of all labels"
     return Subject(
         title=model.title_, network=network, reader=network.recurrent, batch=batch, more=more,
         losses=lambda given: label_nll(network, given), outputs=outputs, rows=rows,
         cut=lambda given, k: given._replace(reach=k),
         focus=batch.at, lengths=batch.inputs.lengths, names=words, step="word",
         unit="nats a word", outputs_are="scores of the word's labels",
-        explained=[Explained(score, x, "the score of the label that fits the word best")],
+        explained=[Explained(score, x, what, batch.at, batch.inputs.lengths, words[0])],
         kind="text", before=up_to_focus, after=from_focus,
         longest=int(more.inputs.lengths.max()),
         answers=[

@@ -80,14 +80,16 @@ def subject(
     read = batch.pairs.source if of_source else batch.pairs.inputs
     lengths = batch.pairs.source_lengths if of_source else batch.pairs.lengths
     longest = more.pairs.source_lengths if of_source else more.pairs.lengths
+    names = _names(known.source if of_source else known.target, read, lengths)
+    what = "the log-probability of the token that came next"
     symbols = known.target.symbols
     return Subject(
         title=model.title_, network=network, reader=reader, batch=batch, more=more, losses=losses,
         outputs=outputs, rows=rows, cut=cut_source if of_source else cut, focus=lengths - 1,
-        lengths=lengths, names=_names(known.source if of_source else known.target, read, lengths),
+        lengths=lengths, names=names,
         step="token of the source" if of_source else "token of the target", unit="nats a token",
         outputs_are="log-probabilities of the target's next token",
-        explained=[Explained(expected, x, "the log-probability of the token that came next")],
+        explained=[Explained(expected, x, what, lengths - 1, lengths, names[0])],
         kind="text", longest=int(longest.max()),
         answers=[
             f"next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"

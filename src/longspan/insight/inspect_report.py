@@ -1,0 +1,136 @@
+"""The report of an inspection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from longspan.insight import inspect_figures as figures
+from longspan.insight.inspection import Attributed, Inspection
+from longspan.insight.page import named, page
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+#: Time scales that have cards and columns, by the name of their quantile.
+MIDDLE, LONG = "50%", "90%"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the frame of all reports shows; an inspection has no training."""
+
+    title: str
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+    versions: dict[str, str]
+    steps: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int | None = None
+
+
+def inspect_html(found: Inspection) -> str:
+    """Return the report of an inspection as one HTML page, with everything it needs inside."""
+    charts: dict[str, go.Figure] = {
+        "memory": figures.memory(found), "flow": figures.flow(found.flow),
+        "weights": figures.weights(found.flow),
+    }  # fmt: skip
+    if found.ablation is not None:
+        charts["ablation"] = figures.ablation(found.ablation, found)
+    layers = list(dict.fromkeys(each.layer for each in found.gates))
+    histograms = {layer: figures.histograms(found.gates, layer) for layer in layers}
+    maps = {
+        f"{each.layer}: {name}": figures.heat_map(each, name, found)
+        for each in found.trajectories
+        for name in each.values
+    }
+    scaled = [each for each in found.units if each.time_scales is not None]
+    if scaled:
+        charts["scales"] = figures.time_scales(scaled)
+    lags = {each.what: figures.by_offset(each, found.step) for each in found.attributions}
+    tables = {e.what: figures.by_channel(e) for e in found.attributions if e.channels}
+    context = {
+        "found": found, "cards": cards(found), "histograms": named(charts, "gates", histograms),
+        "maps": named(charts, "map", maps), "lags": named(charts, "lag", lags),
+        "tables": named(charts, "channel", tables), "scaled": scaled,
+        "tokens": [shaded(each, found.kind) for each in found.attributions],
+        "middle": MIDDLE, "long": LONG,
+    }  # fmt: skip
+    run = _Shown(
+        f"Inside {found.model}: {found.title}", found.settings, found.facts, found.versions
+    )
+    return page("inspect.html", run, inspect_verdict(found), charts, **context)
+
+
+def inspect_verdict(found: Inspection) -> str:
+    """Return in a few sentences how far back the model remembers, and what that is worth."""
+    own, step = found.horizon, found.step
+    between = ""
+    if np.isfinite(own.horizon_low):
+        between = f" (95 % interval {own.horizon_low:.0f} to {own.horizon_high:.0f})"
+    said = [
+        f"{100 * own.share:.0f} % of the inputs' influence on the output lies within lag "
+        f"{own.horizon}{between}, counted in steps; a step is a {step}."
+        if step != "step"
+        else f"{100 * own.share:.0f} % of the inputs' influence on the output lies within "
+        f"{own.horizon} steps{between}."
+    ]
+    if own.truncated:
+        said.append("It has not died out where the rows begin, so it may well reach further.")
+    if found.ahead is not None:
+        said.append(f"Ahead it is {found.ahead.horizon}.")
+    cut = found.ablation
+    if cut is not None and cut.gap <= 0:
+        said.append("Memory brings nothing: with a single step of context the loss is no higher.")
+    elif cut is not None:
+        said.append(
+            f"With {cut.horizon} of {cut.contexts[-1]} steps of context the loss is as good as "
+            f"with all; memory lowers it from {cut.losses[0]:.3g} to {cut.losses[-1]:.3g}."
+        )
+    return " ".join(said)
+
+
+def cards(found: Inspection) -> list[tuple[str, str]]:
+    """Return the figures at the top, with what they are."""
+    own = found.horizon
+    made = [
+        (f"{own.horizon}{'+' if own.truncated else ''}", "lag that holds 95 % of the influence")
+    ]
+    if found.ablation is not None:
+        made.append((f"{found.ablation.horizon}", "steps of context that are enough"))
+        made.append((f"{found.ablation.gap:.3g}", "loss that memory saves"))
+    made.append((f"{found.loss:.3g}", f"loss, {found.unit}"))
+    scales = [s for u in found.units if u.time_scales is not None for s in u.time_scales]
+    if scales:
+        made.append((steps_of(float(np.median(scales))), "median time scale of the units, steps"))
+    shares = [(each.low, each.high) for each in found.gates if each.kind == "sigmoid"]
+    if shares:
+        made.append(
+            (f"{100 * np.mean([a + b for a, b in shares]):.0f} %", "of gate values saturated")
+        )
+    return made
+
+
+def steps_of(value: float) -> str:
+    """Return a number of steps in few digits; without an end, ∞."""
+    return "∞" if not np.isfinite(value) else f"{value:.3g}"
+
+
+def shaded(each: Attributed, kind: str) -> list[tuple[str, str, str]]:
+    """Return the shown row's tokens, their colours and values; nothing for series."""
+    if kind != "text":
+        return []
+    largest = max(float(np.abs(each.shown).max(initial=0.0)), 1e-12)
+    separate = any(len(name) > 1 for name in each.names)
+    spaces = any(name.startswith(" ") for name in each.names)
+    gap = " " if separate and not spaces else ""
+    made = []
+    for name, value in zip(each.names, each.shown.tolist(), strict=True):
+        color = "0,114,178" if value > 0 else "230,159,0"
+        made.append(
+            (name + ("" if name == "\n" else gap), f"{color},{abs(value) / largest:.2f}",
+             f"{value:+.3g}")
+        )  # fmt: skip
+    return made
