@@ -4,8 +4,8 @@ Of any module with recurrent layers of `longspan.nn`: `watching` records every s
 gates, `gradient_flow` says where gradients die or explode, `jacobian_influence` and
 `memory_horizon` how far back an output depends on its inputs, `cutting` and `context_ablation` what
 memory is worth, `gate_statistics` and `unit_statistics` what gates do, `integrated_gradients` which
-inputs mattered, and `advice` what to do about it. `inspect` does all of it for a fitted estimator. Results are frozen dataclasses with
-``to_dict()``. Reports (``*_html``) are one page a task.
+inputs mattered, and `advice` what to do about it. `inspect` does all of it for a fitted estimator.
+Results are frozen dataclasses with ``to_dict()``. Reports (``*_html``) are one page a task.
 """
 
 from longspan.insight.ablation import Ablation, context_ablation, cutting
