@@ -127,6 +127,8 @@ def cutting(
         ends = torch.full((batch,), steps) if layout.lengths is None else layout.lengths.cpu()
         last = ends - 1 if given is None else _at(given, steps, batch)
         reset = _boundaries(last, context, steps).to(call.x.device)
+        if not bool(reset.any()):  # the whole row is seen, by the kernel that always runs it
+            return kernels.run(call)
         if layout.reset is not None:
             reset = reset | layout.reset
         return kernels.run(replace(call, layout=replace(layout, reset=reset)))
@@ -167,7 +169,7 @@ def _losses(loss_at: Callable[[int], Tensor], contexts: list[int]) -> np.ndarray
             )
         if not np.isfinite(loss).all():
             raise InputError(
-                f"`loss_at` must return finite losses; at context {context} it didn't."
+                f"`loss_at` must return finite losses, but at context {context} some are not."
             )
         columns.append(loss)
     return np.stack(columns, 1)
