@@ -30,15 +30,23 @@ CHANNELS = 20
 FLOOR = 1e-8
 
 
+def plural(step: str) -> str:
+    """Return the word for several steps.
+
+    >>> plural("word"), plural("token of the source")
+    ('words', 'tokens of the source')
+    """
+    first, *rest = step.split(" ")
+    return " ".join([f"{first}s", *rest])
+
+
 def memory(found: Inspection) -> go.Figure:
     """Return the influence by lag with its interval, and where the horizon is."""
-    made = figure(xaxis_title=f"lag, in steps (a step is a {found.step})", yaxis_title="influence")
-    if found.step == "step":
-        made.update_layout(xaxis_title="lag, in steps")
+    made = figure(xaxis_title=f"lag, {plural(found.step)}", yaxis_title="influence")
     sides = [("before", found.horizon, 1, MODEL)]
     if found.ahead is not None:
         sides.append(("ahead", found.ahead, -1, BASELINE))
-        made.update_layout(xaxis_title="lag, in steps; below 0 ahead of the output")
+        made.update_layout(xaxis_title=f"lag, {plural(found.step)}; below 0 ahead of the output")
     for name, own, sign, color in sides:
         _influence(made, name, own, sign, color)
     return made
@@ -65,7 +73,9 @@ def _influence(made: go.Figure, name: str, own: Horizon, sign: int, color: str) 
 def ablation(own: Ablation, found: Inspection) -> go.Figure:
     """Return the loss by context with its interval."""
     made = figure(
-        xaxis_title="steps of context", yaxis_title=f"loss, {found.unit}", xaxis_type="log"
+        xaxis_title=f"{plural(found.step)} of context",
+        yaxis_title=f"loss, {found.unit}",
+        xaxis_type="log",
     )
     x = own.contexts
     if np.isfinite(own.low).all():
@@ -232,16 +242,20 @@ def by_offset(own: Attributed, step: str) -> go.Figure:
     """Return the share of each step, by its distance from the focus."""
     import plotly.graph_objects as go
 
-    title = "steps from the output's" if step == "step" else f"{step}s from the output's"
-    if step.startswith("token of"):
-        title = "tokens from the output's"
+    title = f"{plural(step.split(' ')[0])} from the output's"
     made = figure(280, xaxis_title=title, yaxis_title="mean |share|", hovermode="x unified")
     made.add_trace(
         go.Bar(x=own.offsets.tolist(), y=own.by_offset.tolist(), marker_color=MODEL,
                name="share", showlegend=False)
     )  # fmt: skip
     if (own.offsets > 0).any():
-        made.add_vline(x=0.5, line_dash="dot", line_color=MUTED, annotation_text="horizon →")
+        made.add_vline(
+            x=0.5,
+            line_dash="dot",
+            line_color=MUTED,
+            annotation_text="horizon",
+            annotation_position="top left",
+        )
     return made
 
 
@@ -258,12 +272,13 @@ def by_channel(own: Attributed) -> go.Figure:
     made = figure(
         max(200, 90 + 24 * len(order)), xaxis_title="steps from the output's", hovermode="closest"
     )
+    # The root shows small shares beside a large one.
     made.add_trace(
         go.Heatmap(
-            z=[[float(f"{v:.3g}") for v in row] for row in own.table[order]],
-            x=own.offsets.tolist(), y=names, colorscale=UP, zmin=0,
-            colorbar={"thickness": 10, "outlinewidth": 0},
-            hovertemplate="%{y}<br>%{x}: %{z:.3g}<extra></extra>",
+            z=np.round(np.sqrt(own.table[order] / max(own.table.max(), 1e-12)), 3).tolist(),
+            customdata=[[f"{v:.3g}" for v in row] for row in own.table[order]],
+            x=own.offsets.tolist(), y=names, colorscale=UP, zmin=0, zmax=1, showscale=False,
+            hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>",
         )
     )  # fmt: skip
     made.update_yaxes(type="category", autorange="reversed")

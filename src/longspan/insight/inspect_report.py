@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longspan.insight import inspect_figures as figures
+from longspan.insight.ablation import Ablation
 from longspan.insight.inspection import Attributed, Inspection
 from longspan.insight.page import named, page
 
@@ -66,30 +67,34 @@ def inspect_html(found: Inspection) -> str:
 
 def inspect_verdict(found: Inspection) -> str:
     """Return in a few sentences how far back the model remembers, and what that is worth."""
-    own, step = found.horizon, found.step
+    own, steps = found.horizon, figures.plural(found.step)
     between = ""
     if np.isfinite(own.horizon_low):
         between = f" (95 % interval {own.horizon_low:.0f} to {own.horizon_high:.0f})"
     said = [
-        f"{100 * own.share:.0f} % of the inputs' influence on the output lies within lag "
-        f"{own.horizon}{between}, counted in steps; a step is a {step}."
-        if step != "step"
-        else f"{100 * own.share:.0f} % of the inputs' influence on the output lies within "
-        f"{own.horizon} steps{between}."
+        f"{100 * own.share:.0f} % of the inputs' influence on the output lies within a lag of "
+        f"{own.horizon} {steps}{between}."
     ]
     if own.truncated:
         said.append("It has not died out where the rows begin, so it may well reach further.")
     if found.ahead is not None:
-        said.append(f"Ahead it is {found.ahead.horizon}.")
-    cut = found.ablation
-    if cut is not None and cut.gap <= 0:
-        said.append("Memory brings nothing: with a single step of context the loss is no higher.")
-    elif cut is not None:
-        said.append(
-            f"With {cut.horizon} of {cut.contexts[-1]} steps of context the loss is as good as "
-            f"with all; memory lowers it from {cut.losses[0]:.3g} to {cut.losses[-1]:.3g}."
-        )
-    return " ".join(said)
+        said.append(f"Ahead of the output it is a lag of {found.ahead.horizon}.")
+    return " ".join([*said, *_worth(found.ablation, steps)])
+
+
+def _worth(cut: Ablation | None, steps: str) -> list[str]:
+    """Return what memory is worth, in a sentence; nothing where there is none to take away."""
+    if cut is None:
+        return []
+    if cut.gap <= 0:
+        return ["Memory brings nothing: with one of them as context the loss is no higher."]
+    if cut.low[0] <= cut.losses[-1]:
+        return ["Whether memory brings anything is not sure: with one of them as context the loss "
+                f"is {cut.losses[0]:.4g}, with all of them {cut.losses[-1]:.4g}."]  # fmt: skip
+    return [
+        f"Memory lowers the loss from {cut.losses[0]:.4g} to {cut.losses[-1]:.4g}; {cut.horizon} "
+        f"{steps} of {cut.contexts[-1]} are enough for that."
+    ]
 
 
 def cards(found: Inspection) -> list[tuple[str, str]]:
@@ -99,7 +104,8 @@ def cards(found: Inspection) -> list[tuple[str, str]]:
         (f"{own.horizon}{'+' if own.truncated else ''}", "lag that holds 95 % of the influence")
     ]
     if found.ablation is not None:
-        made.append((f"{found.ablation.horizon}", "steps of context that are enough"))
+        steps = figures.plural(found.step)
+        made.append((f"{found.ablation.horizon}", f"{steps} of context that are enough"))
         made.append((f"{found.ablation.gap:.3g}", "loss that memory saves"))
     made.append((f"{found.loss:.3g}", f"loss, {found.unit}"))
     scales = [s for u in found.units if u.time_scales is not None for s in u.time_scales]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,12 +101,14 @@ class Inspection(Result):
         ahead: How far ahead, for networks that read from the end too; else None.
         probes: 0 where the Jacobian is exact, else random combinations of the outputs it was
             estimated by.
-        ablation: What the loss becomes with less context; None where there is a single step.
+        ablation: What the loss becomes with less context, over more rows; its intervals are those
+            of the difference from the loss with all of it. None where there is a single step.
         flow: Where the gradient goes.
         gates: What gates do.
         units: What units remember.
         attributions: What made some outputs what they are.
         trajectories: States and gates over the shown row, a layer each.
+        advice: What to do, where a threshold is crossed.
         answer: What the model says of the shown row.
         settings: Rows, steps, seed and sequence as they were asked for.
         facts: What was looked at.
@@ -130,6 +132,7 @@ class Inspection(Result):
     units: tuple[UnitStatistics, ...]
     attributions: tuple[Attributed, ...]
     trajectories: tuple[Trajectory, ...]
+    advice: tuple[Any, ...]
     answer: str
     settings: dict[str, Any]
     facts: dict[str, Any]
@@ -200,6 +203,7 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
         ablation=_ablation(subject, look.seed), flow=_flow(subject),
         gates=tuple(gate_statistics(seen)), units=units, attributions=attributions,
         trajectories=trajectories(seen, len(subject.focus), subject.names[0], units),
+        advice=(),
         answer=subject.answers[0] if subject.answers else "",
         settings={"rows": look.rows, "steps": look.steps, "sequence": look.sequence,
                   "seed": look.seed},
@@ -284,11 +288,20 @@ def _ablation(subject: Subject, seed: int) -> Ablation | None:
     if subject.longest < 2:
         return None
 
-    def loss_at(context: int) -> Tensor:
-        whole = context >= subject.longest
-        return subject.losses(subject.more if whole else subject.cut(subject.more, context))
+    with torch.no_grad():
+        full = subject.losses(subject.more)
 
-    return context_ablation(loss_at, contexts_up_to(subject.longest), seed)
+    def excess(context: int) -> Tensor:
+        if context >= subject.longest:
+            return full - full
+        return subject.losses(subject.cut(subject.more, context)) - full
+
+    # Rows differ more than contexts do, so that pairs tell what single losses cannot.
+    found, mean = (
+        context_ablation(excess, contexts_up_to(subject.longest), seed),
+        float(full.mean()),
+    )
+    return replace(found, losses=found.losses + mean, low=found.low + mean, high=found.high + mean)
 
 
 def _flow(subject: Subject) -> GradientFlow:
