@@ -9,7 +9,9 @@ Results are frozen dataclasses with ``to_dict()``. Reports (``*_html``) are one 
 """
 
 from longspan.insight.ablation import Ablation, context_ablation, cutting
+from longspan.insight.advice import Advice, advice
 from longspan.insight.attribution import Attribution, integrated_gradients
+from longspan.insight.autocorrelation import autocorrelation_lag, partial_autocorrelation
 from longspan.insight.classify_report import classify_html
 from longspan.insight.flow import GradientFlow, LayerFlow, ParameterFlow, gradient_flow
 from longspan.insight.forecast_report import forecast_html, verdict, write_report
@@ -28,10 +30,11 @@ from longspan.insight.translate_report import translate_html
 from longspan.insight.watch import Seen, Watched, watching
 
 __all__ = [
-    "Ablation", "Attributed", "Attribution", "GateStatistics", "GradientFlow", "Horizon",
-    "Inspection", "LayerFlow", "ParameterFlow", "Seen", "Trajectory", "UnitStatistics", "Watched",
-    "classify_html", "context_ablation", "cutting", "forecast_html", "gate_statistics",
-    "gradient_flow", "inspect", "inspect_html", "integrated_gradients", "jacobian_influence",
-    "language_html", "memory_horizon", "tag_html", "translate_html", "unit_statistics", "verdict",
+    "Ablation", "Advice", "Attributed", "Attribution", "GateStatistics", "GradientFlow",
+    "Horizon", "Inspection", "LayerFlow", "ParameterFlow", "Seen", "Trajectory", "UnitStatistics",
+    "Watched", "advice", "autocorrelation_lag", "classify_html", "context_ablation", "cutting",
+    "forecast_html", "gate_statistics", "gradient_flow", "inspect", "inspect_html",
+    "integrated_gradients", "jacobian_influence", "language_html", "memory_horizon",
+    "partial_autocorrelation", "tag_html", "translate_html", "unit_statistics", "verdict",
     "watching", "write_report",
 ]  # fmt: skip
