@@ -26,18 +26,20 @@ UP = [[0, "#ffffff"], [1, "#0072B2"]]
 AT_ONCE, AT_ONCE_NARROW, LONGER = 100, 36, 3
 #: Channels in a picture, those with the largest share first.
 CHANNELS = 20
+#: Lags beyond so many horizons, but not fewer than the second, are shown on demand.
+REACH, FEWEST = 4, 20
 #: Share of the largest below which a logarithmic axis does not reach.
 FLOOR = 1e-8
 
 
-def plural(step: str) -> str:
-    """Return the word for several steps.
+def plural(step: str, count: int = 2) -> str:
+    """Return the word for so many steps.
 
-    >>> plural("word"), plural("token of the source")
-    ('words', 'tokens of the source')
+    >>> plural("word"), plural("token of the source"), plural("word", 1)
+    ('words', 'tokens of the source', 'word')
     """
     first, *rest = step.split(" ")
-    return " ".join([f"{first}s", *rest])
+    return step if count == 1 else " ".join([f"{first}s", *rest])
 
 
 def memory(found: Inspection) -> go.Figure:
@@ -49,6 +51,9 @@ def memory(found: Inspection) -> go.Figure:
         made.update_layout(xaxis_title=f"lag, {plural(found.step)}; below 0 ahead of the output")
     for name, own, sign, color in sides:
         _influence(made, name, own, sign, color)
+    if found.ahead is None and REACH * found.horizon.horizon < len(found.horizon.lags):
+        reach = max(REACH * found.horizon.horizon, FEWEST)
+        made.update_xaxes(range=[0, min(reach, len(found.horizon.lags) - 1)])
     return made
 
 
@@ -74,7 +79,7 @@ def ablation(own: Ablation, found: Inspection) -> go.Figure:
     """Return the loss by context with its interval."""
     made = figure(
         xaxis_title=f"{plural(found.step)} of context",
-        yaxis_title=f"loss, {found.unit}",
+        yaxis_title="loss",
         xaxis_type="log",
     )
     x = own.contexts
@@ -90,11 +95,17 @@ def ablation(own: Ablation, found: Inspection) -> go.Figure:
     made.add_shape(type="line", x0=own.horizon, x1=own.horizon, y0=0, y1=1, yref="paper",
                    line={"dash": "dot", "color": MODEL})  # fmt: skip
     made.add_annotation(
-        x=float(np.log10(own.horizon)), y=1, yref="paper", showarrow=False, yanchor="bottom",
-        text=f"enough: {own.horizon}",
+        x=float(np.log10(own.horizon)), y=1, yref="paper", showarrow=False, yanchor="top",
+        text=f"enough: {own.horizon}", xanchor="left" if _is_left(own) else "right",
+        xshift=4 if _is_left(own) else -4,
     )  # fmt: skip
     made.update_xaxes(tickvals=_round_numbers(x), ticktext=[str(v) for v in _round_numbers(x)])
     return made
+
+
+def _is_left(own: Ablation) -> bool:
+    """Return whether the horizon lies in the left part of a logarithmic axis."""
+    return own.horizon**2 <= own.contexts[0] * own.contexts[-1]
 
 
 def _round_numbers(contexts: np.ndarray) -> list[int]:
@@ -242,13 +253,13 @@ def by_offset(own: Attributed, step: str) -> go.Figure:
     """Return the share of each step, by its distance from the focus."""
     import plotly.graph_objects as go
 
-    title = f"{plural(step.split(' ')[0])} from the output's"
+    title = _from_focus(own, step)
     made = figure(280, xaxis_title=title, yaxis_title="mean |share|", hovermode="x unified")
     made.add_trace(
         go.Bar(x=own.offsets.tolist(), y=own.by_offset.tolist(), marker_color=MODEL,
                name="share", showlegend=False)
     )  # fmt: skip
-    if (own.offsets > 0).any():
+    if own.offsets[-1] > 0 and own.channels:
         made.add_vline(
             x=0.5,
             line_dash="dot",
@@ -259,7 +270,13 @@ def by_offset(own: Attributed, step: str) -> go.Figure:
     return made
 
 
-def by_channel(own: Attributed) -> go.Figure:
+def _from_focus(own: Attributed, step: str) -> str:
+    if own.offsets[-1] > 0 and own.channels:
+        return "steps from the last one that is known"
+    return f"{plural(step.split(' ')[0])} from the output's"
+
+
+def by_channel(own: Attributed, step: str) -> go.Figure:
     """Return the share of each channel at each distance, those with the largest share first."""
     import plotly.graph_objects as go
 
@@ -270,7 +287,7 @@ def by_channel(own: Attributed) -> go.Figure:
         f"{_short(own.channels[c])}  {100 * own.by_channel[c] / total:.0f} %" for c in order
     ]  # fmt: skip
     made = figure(
-        max(200, 90 + 24 * len(order)), xaxis_title="steps from the output's", hovermode="closest"
+        max(200, 90 + 24 * len(order)), xaxis_title=_from_focus(own, step), hovermode="closest"
     )
     # The root shows small shares beside a large one.
     made.add_trace(

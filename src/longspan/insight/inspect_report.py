@@ -51,7 +51,7 @@ def inspect_html(found: Inspection) -> str:
     if scaled:
         charts["scales"] = figures.time_scales(scaled)
     lags = {each.what: figures.by_offset(each, found.step) for each in found.attributions}
-    tables = {e.what: figures.by_channel(e) for e in found.attributions if e.channels}
+    tables = {e.what: figures.by_channel(e, found.step) for e in found.attributions if e.channels}
     context = {
         "found": found, "cards": cards(found), "histograms": named(charts, "gates", histograms),
         "maps": named(charts, "map", maps), "lags": named(charts, "lag", lags),
@@ -68,15 +68,20 @@ def inspect_html(found: Inspection) -> str:
 def inspect_verdict(found: Inspection) -> str:
     """Return in a few sentences how far back the model remembers, and what that is worth."""
     own, steps = found.horizon, figures.plural(found.step)
+    lag = figures.plural(found.step, own.horizon)
     between = ""
     if np.isfinite(own.horizon_low):
         between = f" (95 % interval {own.horizon_low:.0f} to {own.horizon_high:.0f})"
     said = [
         f"{100 * own.share:.0f} % of the inputs' influence on the output lies within a lag of "
-        f"{own.horizon} {steps}{between}."
+        f"{own.horizon} {lag}{between}."
     ]
     if own.truncated:
-        said.append("It has not died out where the rows begin, so it may well reach further.")
+        said.append(
+            "It reaches to where the sequences begin."
+            if found.whole
+            else "It has not died out where the rows begin, so it may well reach further."
+        )
     if found.ahead is not None:
         said.append(f"Ahead of the output it is a lag of {found.ahead.horizon}.")
     return " ".join([*said, *_worth(found.ablation, steps)])

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from longspan.errors import InputError
 from longspan.insight.ablation import Ablation, context_ablation
+from longspan.insight.advice import Advice, advice
 from longspan.insight.attribution import integrated_gradients
+from longspan.insight.autocorrelation import LAGS, autocorrelation_lag
 from longspan.insight.flow import GradientFlow, gradient_flow
 from longspan.insight.gates import (
     GateStatistics,
@@ -92,6 +94,7 @@ class Inspection(Result):
     Attributes:
         title: What was looked into.
         model: Name of the estimator or module.
+        data_lag: Longest lag that matters in the data; None where that is not looked for.
         kind: ``"text"`` or ``"series"``.
         step: Word for a step.
         unit: Of losses.
@@ -109,6 +112,7 @@ class Inspection(Result):
         attributions: What made some outputs what they are.
         trajectories: States and gates over the shown row, a layer each.
         advice: What to do, where a threshold is crossed.
+        whole: Whether rows are whole sequences, so that there is nothing before them.
         answer: What the model says of the shown row.
         settings: Rows, steps, seed and sequence as they were asked for.
         facts: What was looked at.
@@ -118,6 +122,7 @@ class Inspection(Result):
 
     title: str
     model: str
+    data_lag: int | None
     kind: str
     step: str
     unit: str
@@ -132,7 +137,8 @@ class Inspection(Result):
     units: tuple[UnitStatistics, ...]
     attributions: tuple[Attributed, ...]
     trajectories: tuple[Trajectory, ...]
-    advice: tuple[Any, ...]
+    advice: tuple[Advice, ...]
+    whole: bool
     answer: str
     settings: dict[str, Any]
     facts: dict[str, Any]
@@ -196,15 +202,22 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
             parameter.requires_grad_(True)
     with torch.no_grad(), watching(subject.network) as seen:
         loss = float(subject.losses(subject.batch).mean())
-    units = tuple(unit_statistics(seen))
+    gates, units = tuple(gate_statistics(seen)), tuple(unit_statistics(seen))
+    flow, ablation, lag = _flow(subject), _ablation(subject, look.seed), _data_lag(subject)
+    # Where no lag of the data is known, training at least saw no further than it was cut.
+    found = advice(flow=flow, data_lag=subject.bptt_length if lag is None else lag)
+    found += advice(
+        gates=gates, units=units, horizon=horizon, ablation=ablation, data_lag=lag,
+        bptt_length=subject.bptt_length,
+    )  # fmt: skip
     return Inspection(
-        title=subject.title, model=model, kind=subject.kind, step=subject.step, unit=subject.unit,
-        outputs_are=subject.outputs_are, loss=loss, horizon=horizon, ahead=ahead, probes=probes,
-        ablation=_ablation(subject, look.seed), flow=_flow(subject),
-        gates=tuple(gate_statistics(seen)), units=units, attributions=attributions,
+        title=subject.title, model=model, data_lag=lag, kind=subject.kind, step=subject.step,
+        unit=subject.unit, outputs_are=subject.outputs_are, loss=loss, horizon=horizon,
+        ahead=ahead, probes=probes, ablation=ablation, flow=flow, gates=gates, units=units,
+        attributions=attributions,
         trajectories=trajectories(seen, len(subject.focus), subject.names[0], units),
-        advice=(),
-        answer=subject.answers[0] if subject.answers else "",
+        advice=tuple(a for a in found if not (subject.whole and a.kind == "truncated")),
+        whole=subject.whole, answer=subject.answers[0] if subject.answers else "",
         settings={"rows": look.rows, "steps": look.steps, "sequence": look.sequence,
                   "seed": look.seed},
         facts=_facts(subject), notes=tuple(subject.notes), versions=versions(),
@@ -302,6 +315,18 @@ def _ablation(subject: Subject, seed: int) -> Ablation | None:
         float(full.mean()),
     )
     return replace(found, losses=found.losses + mean, low=found.low + mean, high=found.high + mean)
+
+
+def _data_lag(subject: Subject) -> int | None:
+    """Return the longest lag that matters in the data, as far as they are numbers."""
+    lengths = [len(each) for each in subject.series]
+    if not lengths or subject.max_lag == 0:
+        return None
+    values = np.full((max(lengths), len(lengths), 1), np.nan)
+    for row, each in enumerate(subject.series):
+        values[: len(each), row, 0] = each
+    most = min(LAGS, subject.max_lag or LAGS, len(values) // 4)
+    return autocorrelation_lag(values, lengths, most) if most else None
 
 
 def _flow(subject: Subject) -> GradientFlow:

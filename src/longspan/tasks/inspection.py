@@ -128,7 +128,11 @@ class Subject:
         before: From a batch to the rows up to their focus, where steps after it matter too.
         after: From a batch to the rows from their focus on, likewise.
         longest: Steps of context that there are at most.
-        series: Data whose autocorrelation tells how far back something might be found.
+        whole: Whether rows are whole sequences, so that there is nothing before them.
+        series: Numbers, one array a series, whose autocorrelation tells how far back something
+            might be found.
+        max_lag: Longest lag of them that the recurrent layer is there for; None for any.
+        bptt_length: Steps of truncated backpropagation in training, if it was truncated.
         answers: What the model says at each row's focus, and what is right, in words.
         facts: What was looked at, in words.
         notes: What does not apply, and why.
@@ -155,7 +159,10 @@ class Subject:
     before: Callable[[Any], Any] | None = None
     after: Callable[[Any], Any] | None = None
     longest: int = 1
+    whole: bool = False
     series: Sequence[np.ndarray] = ()
+    max_lag: int | None = None
+    bptt_length: int | None = None
     answers: Sequence[str] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()

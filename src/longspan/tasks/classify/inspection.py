@@ -76,9 +76,9 @@ def subject(
         channels=() if encoder.shape.kind == "text" else _channels(encoder),
         kind="text" if encoder.shape.kind == "text" else "series",
         longest=int(more.lengths.max()),
-        series=[s[:, c].numpy() for s in _series(batch) for c in range(min(s.shape[1], 4))],
+        whole=encoder.images is not None or int(more.lengths.max()) < look.steps,
         answers=[
-            f"is {classes[y]}; taken for {classes[f]}"
+            f"Is {classes[y]}; taken for {classes[f]}"
             for y, f in zip(batch.labels.tolist(), found.tolist(), strict=True)
         ],
         facts={"sequences given": len(given)}, notes=_notes(encoder, more, look, pooled),
@@ -183,14 +183,6 @@ def _names(model: Classifier, given: Given, batch: Batch) -> list[list[str]]:
 def _channels(encoder: SequenceEncoder) -> list[str]:
     word = "column" if encoder.shape.kind == "image" else "channel"
     return [f"{word} {k}" for k in range(encoder.shape.size)]
-
-
-def _series(batch: Batch) -> list[Tensor]:
-    """Return the numeric sequences of a batch; none for texts."""
-    if batch.inputs.ndim < 3:
-        return []
-    columns = zip(batch.inputs.unbind(1), batch.lengths.tolist(), strict=True)
-    return [x[:length] for x, length in columns]
 
 
 def _notes(encoder: SequenceEncoder, more: Batch, look: Look, pooled: bool) -> list[str]:

@@ -62,12 +62,13 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
             _times(panel, s, o, length)
             for s, o in zip(series[:count], origin[:count], strict=True)
         ],
-        step="step", unit="training loss a step of the horizon",
+        step="step", unit="a step of the horizon, as in training",
         outputs_are=_outputs_are(network), explained=explained(network, batch, whole),
         channels=_channels(engine, panel), longest=length,
+        max_lag=_max_lag(network),
         series=[panel.values(k)[-STEPS:] for k in range(min(len(panel), SERIES))],
         answers=[
-            f"series {panel.ids[s]}, forecast from {_times(panel, s, o + 1, 1)[0]} on"
+            f"Series {panel.ids[s]}, forecast from {_times(panel, s, o + 1, 1)[0]} on"
             for s, o in zip(series[:count], origin[:count], strict=True)
         ],
         facts={"series": len(panel), "steps of context": length, "horizon": network.horizon},
@@ -180,6 +181,11 @@ def _spread(network: ForecastNetwork, count: int) -> list[int]:
     """Return at most so many steps of the horizon, the first and the last among them."""
     horizon = 1 if network.recursive else network.horizon
     return sorted({int(h) for h in np.linspace(0, horizon - 1, min(horizon, count))})
+
+
+def _max_lag(network: ForecastNetwork) -> int | None:
+    """Return the longest lag that memory is there for: values a season before are inputs."""
+    return min(network.seasons) // 2 if network.seasons else None
 
 
 def _outputs_are(network: ForecastNetwork) -> str:

@@ -85,8 +85,10 @@ def subject(model: LanguageModel, data: Any, look: Look, *, encoding: str = "utf
         step=step, unit=f"nats a {step}", outputs_are=f"log-probabilities of the next {step}",
         explained=[Explained(expected, x, what, lengths - 1, lengths, names[0])],
         kind="text", longest=steps,
+        bptt_length=model.engine_.config.bptt_length,
+
         answers=[
-            f"next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"
+            f"Next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"
             for t, f in zip(batch.targets.tolist(), found.tolist(), strict=True)
         ],
         facts={"tokens of the text": len(tokens) - 1, "steps of each stretch": steps},

@@ -96,8 +96,10 @@ def subject(
         explained=[Explained(score, x, what, batch.at, batch.inputs.lengths, words[0])],
         kind="text", before=up_to_focus, after=from_focus,
         longest=int(more.inputs.lengths.max()),
+        whole=int(more.inputs.lengths.max()) < look.steps,
+
         answers=[
-            f"the word {own[at]!r} is {encoder.labels[y]}; {encoder.labels[f]} fits best"
+            f"The word {own[at]!r} is {encoder.labels[y]}; {encoder.labels[f]} fits best"
             for own, at, y, f in zip(words, batch.at.tolist(), right, found.tolist(), strict=True)
         ],
         facts={"sequences given": len(text)},

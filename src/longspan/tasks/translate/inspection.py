@@ -90,9 +90,9 @@ def subject(
         step="token of the source" if of_source else "token of the target", unit="nats a token",
         outputs_are="log-probabilities of the target's next token",
         explained=[Explained(expected, x, what, lengths - 1, lengths, names[0])],
-        kind="text", longest=int(longest.max()),
+        kind="text", longest=int(longest.max()), whole=int(longest.max()) < look.steps,
         answers=[
-            f"next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"
+            f"Next comes {symbols[t]!r}; the likeliest is {symbols[f]!r}"
             for t, f in zip(batch.answer.tolist(), found.tolist(), strict=True)
         ],
         facts={"pairs given": len(pairs)}, notes=_notes(of_source),
