@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from longspan.errors import InputError
 from longspan.tasks.classify.engine import Part
 from longspan.tasks.classify.given import Given
+from longspan.tasks.classify.given import given as read_given
 from longspan.tasks.classify.network import Batch, SequenceEncoder
 from longspan.tasks.inspection import (
     WORDS,
@@ -107,8 +108,8 @@ def _more(
     model: Classifier, data: Any, labels: Any, look: Look, columns: dict[str, Any]
 ) -> tuple[Batch, Given]:
     """Return the chosen sequences, shortened to the steps that are looked at, and all of them."""
-    model.columns_ = model.columns_ | {n: c for n, c in columns.items() if c is not None}
-    given = model._given(data, y=labels)
+    own = model.columns_ | {name: column for name, column in columns.items() if column is not None}
+    given = read_given(data, labels, kind=model.inputs_.shape.kind, **own)
     model.inputs_.check_fits(given.data)
     numbers = model._numbers(given)[0]
     known = np.flatnonzero(numbers < len(model.classes_))
@@ -120,12 +121,12 @@ def _more(
     image = model.network_.encoder.images is not None
     steps = model.inputs_.shape.longest if image else look.steps
     chosen = look.choose(len(known), model.network_, steps, "sequence of a known class")
-    own = given.part(known[chosen])
-    part = Part(model.inputs_.encode(own.data), torch.from_numpy(numbers[known[chosen]]))
+    kept = given.part(known[chosen])
+    part = Part(model.inputs_.encode(kept.data), torch.from_numpy(numbers[known[chosen]]))
     batch = part.batch(torch.arange(len(chosen)))
     if not int(batch.lengths.max()):
         raise InputError("All sequences are empty. Give some with at least one step.")
-    return batch if image else cut(batch, look.steps), own
+    return batch if image else cut(batch, look.steps), kept
 
 
 def _reader_lengths(encoder: SequenceEncoder, batch: Batch) -> Tensor:
