@@ -152,10 +152,10 @@ def _of_gate(gate: GateStatistics) -> list[Advice]:
     if value <= SATURATED:
         return []
     text = (
-        f"In {gate.layer}, {value:.0%} of the values of gate {gate.gate} are saturated: "
-        f"{gate.low:.0%} of all at the lower end, {gate.high:.0%} at the upper. Scale the inputs "
-        "to about unit variance, use layer_norm, more weight decay or a lower learning rate; or "
-        "leave the gate out if it is always open."
+        f"In {gate.layer}, {100 * value:.0f} % of the values of gate {gate.gate} are saturated: "
+        f"{100 * gate.low:.0f} % of all at the lower end, {100 * gate.high:.0f} % at the upper. "
+        "Scale the inputs to about unit variance, use layer_norm, more weight decay or a lower "
+        "learning rate; or leave the gate out if it is always open."
     )
     return [_advice("saturated", value, SATURATED, text)]
 
@@ -176,9 +176,10 @@ def _of_horizon(horizon: Horizon, data_lag: int | None, bptt_length: int | None)
     k = horizon.horizon
     # By the upper end, so that noise alone gives no advice.
     upper = k if np.isnan(horizon.horizon_high) else horizon.horizon_high
-    if data_lag is not None and upper < data_lag:
+    # Where the influence goes on beyond what was measured, the horizon is not known to be short.
+    if data_lag is not None and upper < data_lag and not horizon.truncated:
         text = (
-            f"{horizon.share:.0%} of the influence comes from the last {k} steps (at most "
+            f"{100 * horizon.share:.0f} % of the influence comes from the last {k} steps (at most "
             f"{upper:.0f}), but in the data inputs {data_lag} steps back still matter. Give longer "
             "contexts, add the value of that lag as an input, or use an LSTM with forget_bias=1 or "
             "init='chrono'."
