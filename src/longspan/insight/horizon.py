@@ -212,18 +212,19 @@ def _combinations(
     picked: Tensor, outputs: Sequence[int] | Tensor | None, probes: int, seed: int
 ) -> Tensor:
     """Return the weights with which outputs are differentiated, one row a backward pass, (·, O)."""
-    eye = torch.eye(picked.shape[-1], dtype=picked.dtype)
-    if outputs is not None:
-        try:
-            eye = eye[torch.as_tensor(outputs)]
-        except IndexError as error:
-            raise InputError(
-                f"`outputs` must be numbers below {len(eye)}, the outputs there are, got {outputs}."
-            ) from error
-    if probes:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (probes, len(eye)))
-        eye = torch.as_tensor(signs, dtype=picked.dtype) @ eye
-    return eye.to(picked.device)
+    width = picked.shape[-1]
+    try:
+        kept = torch.arange(width)[slice(None) if outputs is None else torch.as_tensor(outputs)]
+    except IndexError as error:
+        raise InputError(
+            f"`outputs` must be numbers below {width}, the outputs there are, got {outputs}."
+        ) from error
+    if not probes:
+        return torch.eye(width, dtype=picked.dtype)[kept].to(picked.device)
+    # Without a square of all outputs: of a large vocabulary it would not fit.
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (probes, len(kept)))
+    weights = torch.zeros(probes, width, dtype=picked.dtype)
+    return weights.index_add_(1, kept, torch.as_tensor(signs, dtype=picked.dtype)).to(picked.device)
 
 
 def _by_lag(values: np.ndarray, where: np.ndarray, ends: np.ndarray, ahead: bool) -> np.ndarray:

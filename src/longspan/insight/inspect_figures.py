@@ -12,7 +12,7 @@ from longspan.insight.course import BASELINE, MODEL, MUTED, VALIDATION, figure, 
 from longspan.insight.flow import GradientFlow
 from longspan.insight.gates import GateStatistics, UnitStatistics
 from longspan.insight.horizon import Horizon
-from longspan.insight.inspection import Attributed, Inspection, Trajectory
+from longspan.insight.inspected import Attributed, Inspection, Trajectory
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -9,7 +9,7 @@ import numpy as np
 
 from longspan.insight import inspect_figures as figures
 from longspan.insight.ablation import Ablation
-from longspan.insight.inspection import Attributed, Inspection
+from longspan.insight.inspected import Attributed, Inspection
 from longspan.insight.page import named, page
 
 if TYPE_CHECKING:
