@@ -6,9 +6,11 @@ import json
 
 import polars as pl
 import pytest
-from tests.cli.command import check_mistakes, run
+from tests.cli.command import run
 from tests.insight import inspected
 
+from longspan.cli import main
+from longspan.cli.inspect import _places
 from longspan.insight import inspect
 
 
@@ -27,57 +29,73 @@ def models(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def call(capsys):
+    """Run the command line in this process; return the exit code, and what it printed."""
+
+    def called(*words):
+        with pytest.raises(SystemExit) as ended:
+            main(["inspect", *map(str, words)])
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return called
+
+
 def test_numbers_are_those_of_python(models, tmp_path):
     words = ["--rows", "4", "--steps", "15", "--seed", "3", "--sequence", "2"]
-    done = run("inspect", models / "book", models / "book.txt", *words, cwd=tmp_path)
+    done = run("inspect", models / "book", models / "book.txt", *words, "--output", tmp_path)
     assert done.returncode == 0, done.stderr
-    made = tmp_path / "runs" / "book-inspect"
     found = inspect(inspected.language(), inspected.TEXT, rows=4, steps=15, seed=3, sequence=2)
-    written = json.loads((made / "inspect.json").read_text("utf-8"))
+    written = json.loads((tmp_path / "inspect.json").read_text("utf-8"))
     assert written == json.loads(json.dumps(found.to_dict()))
-    assert (made / "inspect.html").read_text("utf-8") == found.html()
+    assert (tmp_path / "inspect.html").read_text("utf-8") == found.html()
     assert f"within a lag of {found.horizon.horizon}" in done.stdout
-    assert "runs/book-inspect/inspect.html" in done.stdout
+    assert f"{tmp_path / 'inspect.html'}" in done.stdout
     for each in found.advice:
         assert each.text in done.stdout
 
 
-def test_a_forecaster_needs_no_data(models, tmp_path):
+def test_a_forecaster_needs_no_data(models, tmp_path, call):
     page, numbers = tmp_path / "new" / "hours.html", tmp_path / "hours.json"
-    done = run("inspect", models / "hours", "--output", page, "--json", numbers)
-    assert done.returncode == 0, done.stderr
+    code, said, _ = call(models / "hours", "--output", page, "--json", numbers)
+    assert code == 0
     assert page.stat().st_size > 0
     assert json.loads(numbers.read_text())["model"] == "Forecaster"
-    assert "keeps only the end of its data" in done.stdout
+    assert "keeps only the end of its data" in said
     assert [entry.name for entry in page.parent.iterdir()] == ["hours.html"]
 
 
-def test_files_are_read_as_evaluate_reads_them(models, tmp_path):
+def test_files_are_read_as_evaluate_reads_them(models, tmp_path, call):
     both = [models / "source", models / "target"]
-    done = run("inspect", models / "numbers", *both, "--output", tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert call(models / "numbers", *both, "--output", tmp_path)[0] == 0
     columns = ["--text", "review", "--label", "stars"]
-    done = run("inspect", models / "reviews", models / "reviews.csv", *columns,
-               "--output", tmp_path / "r")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    made = tmp_path / "reviews"
+    assert call(models / "reviews", models / "reviews.csv", *columns, "--output", made)[0] == 0
+    assert sorted(entry.name for entry in made.iterdir()) == ["inspect.html", "inspect.json"]
 
 
-def test_users_mistakes_end_with_one_message_and_code_2(models, tmp_path):
+def test_the_default_place_is_beside_the_runs(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page, numbers = _places(models / "book", None, None)
+    assert str(page) == "runs/book-inspect/inspect.html"
+    assert str(numbers) == "runs/book-inspect/inspect.json"
+
+
+def test_users_mistakes_end_with_one_message_and_code_2(models, tmp_path, call):
     (tmp_path / "file").write_text("")
     (tmp_path / "page.html").mkdir()
-    book, text = models / "book", models / "book.txt"
-    check_mistakes(
-        {
-            "There is no model directory": ["inspect", models / "none"],
-            "Give a text to look at": ["inspect", book, "--output", tmp_path / "a"],
-            "`rows` must be a whole number from 1 on": ["inspect", book, text, "--rows", "0",
-                                                        "--output", tmp_path / "a"],
-            "are for taggers": ["inspect", book, text, "--label-column", "1",
-                                "--output", tmp_path / "a"],
-            "is a model directory": ["inspect", book, text, "--output", book],
-            "Nothing can be written in": ["inspect", book, text, "--output",
-                                          tmp_path / "file" / "x"],
-            "is a directory. Name a file": ["inspect", book, text, "--output",
-                                            tmp_path / "page.html"],
-        }
-    )  # fmt: skip
+    book, text, place = models / "book", models / "book.txt", ["--output", tmp_path / "a"]
+    for message, words in {
+        "There is no model directory": [models / "none", *place],
+        "Give a text to look at": [book, *place],
+        "`rows` must be a whole number from 1 on": [book, text, "--rows", "0", *place],
+        "are for taggers": [book, text, "--label-column", "1", *place],
+        "is a model directory": [book, text, "--output", book],
+        "Nothing can be written in": [book, text, "--output", tmp_path / "file" / "x"],
+        "is a directory. Name a file": [book, text, "--output", tmp_path / "page.html"],
+        "cannot be read": [book, tmp_path / "none.txt", *place],
+    }.items():
+        code, _, said = call(*words)
+        assert code == 2, words
+        assert message in said, said

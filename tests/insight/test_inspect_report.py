@@ -101,7 +101,7 @@ def test_the_verdict_is_honest(text):
 
 
 def test_cards_say_what_is_not_known(text):
-    shown = dict((meaning, value) for value, meaning in cards(text))
+    shown = {meaning: value for value, meaning in cards(text)}
     assert shown["lag that holds 95 % of the influence"].startswith(str(text.horizon.horizon))
     longer = replace(text, horizon=replace(text.horizon, truncated=True))
     assert cards(longer)[0][0].endswith("+")

@@ -13,7 +13,12 @@ from tests.insight.inspected import ALL, TEXT, hours, waves
 
 from longspan import Classifier
 from longspan.errors import InputError
-from longspan.insight import inspect, inspect_module, integrated_gradients
+from longspan.insight import (
+    autocorrelation_lag,
+    inspect,
+    inspect_module,
+    integrated_gradients,
+)
 from longspan.insight.examine import contexts_up_to, examine
 from longspan.nn import GRU, LSTM, RNN
 from longspan.tasks.inspection import Look, subject_of
@@ -62,20 +67,23 @@ def test_what_lies_ahead_is_the_whole_jacobians_too():
 
 def test_with_all_context_the_loss_is_the_whole_one(both):
     subject, found = both
-    full = subject.losses(subject.more)
+    with torch.no_grad():
+        full = subject.losses(subject.more)
     own = found.ablation
     assert own.contexts.tolist() == contexts_up_to(subject.longest)
     assert own.losses[-1] == float(full.double().mean())
     assert own.low[-1] == own.high[-1] == own.losses[-1]
     for k in (0, 1):
-        cut = subject.losses(subject.cut(subject.more, int(own.contexts[k])))
+        cut = subject.losses(subject.cut(subject.more, int(own.contexts[k]))).detach()
         assert own.losses[k] == pytest.approx(float(cut.double().mean()), rel=1e-5)
-    assert found.loss == pytest.approx(float(subject.losses(subject.batch).mean()), rel=1e-5)
+    rows = subject.losses(subject.batch).detach()
+    assert found.loss == pytest.approx(float(rows.mean()), rel=1e-5)
 
 
 def test_gradients_are_those_of_each_rows_loss(both):
     subject, found = both
     parameters = dict(subject.network.named_parameters())
+    subject.network.zero_grad(set_to_none=True)  # of training
     subject.losses(subject.batch).sum().backward()
     names = [each.name for each in found.flow.parameters]
     assert any("weight_hh" in name for name in names)
@@ -126,7 +134,7 @@ def test_gates_and_states_are_those_of_the_layers(both):
     shown = next(t for t in found.trajectories if t.layer.startswith(name))
     assert shown.layer.endswith("layer 0")
     x = subject.inputs()[:, :1]
-    kept = {n: v for n, v in shown.values.items()}
+    kept = shown.values
     assert set(kept) >= set(layer.cell.states)
     assert all(v.shape == (int(subject.lengths[0]), len(shown.units)) for v in kept.values())
     if "forecaster" in found.model.lower() or found.kind == "series":
@@ -159,6 +167,7 @@ def test_the_model_is_left_as_it_was():
     model = inspected.language()
     network = model.engine_.network
     network.encoder.embedding.weight.requires_grad_(False)
+    network.zero_grad(set_to_none=True)  # of training
     before = {name: value.clone() for name, value in network.state_dict().items()}
     state = torch.get_rng_state()
     of("language model")
@@ -197,8 +206,10 @@ def test_a_large_vocabulary_is_estimated(monkeypatch):
 
 def test_advice_knows_the_data_and_the_training():
     found = of("forecaster, without season")
-    assert found.data_lag == 6  # the season of the data, which the model was not told
-    assert of("forecaster").data_lag <= 3  # half of the season that it was told
+    values = hours()["y"].to_numpy().astype(np.float32)[:, None, None]
+    assert found.data_lag == autocorrelation_lag(values) > 0
+    told = of("forecaster")  # of a season of 6: what lies further back than half of it is an input
+    assert told.data_lag == autocorrelation_lag(values, max_lag=3)
     assert of("language model").data_lag is None
     model, data, reading = ALL["language model"]()
     subject = replace(subject_of(model, data, LOOK, **reading), bptt_length=1)

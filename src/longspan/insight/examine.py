@@ -144,7 +144,7 @@ def _ablation(subject: Subject, seed: int) -> Ablation | None:
         return None
 
     with torch.no_grad():
-        full = subject.losses(subject.more)
+        full = subject.losses(subject.more).double()
 
     def excess(context: int) -> Tensor:
         if context >= subject.longest:
