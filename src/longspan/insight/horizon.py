@@ -82,8 +82,8 @@ def jacobian_influence(
         ahead: Look at the inputs k steps after the output instead: at[b] + k, for networks that
             also read from the end.
         copies: How many copies of x `run` gets at once, one after another along the batch axis:
-            row c·B + b is copy c of row b. More are faster for few rows, and need as many times
-            the memory; `run` must then take any number of rows.
+            row c·B + b is copy c of row b. More are faster for few rows, up to five times for
+            one, and need as many times the memory; `run` must then take any number of rows.
         probes: 0: exact. Else an estimate from so many random combinations of the outputs, for
             networks with very many: the mean of its square is right (Hutchinson 1990).
         seed: Of the probes.
