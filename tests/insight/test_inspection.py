@@ -268,7 +268,8 @@ def test_any_module_can_be_inspected():
     expected = [jacobian[b, :, :, b].square().sum((0, 2)).sqrt().flip(0) for b in range(4)]
     np.testing.assert_allclose(found.horizon.influence, torch.stack(expected).mean(0), rtol=1e-4)
     for context, loss in zip(found.ablation.contexts, found.ablation.losses, strict=True):
-        assert loss == pytest.approx(float(network(x[-context:])[-1, :, 0].mean()), abs=1e-6)
+        expected = network(x[-context:])[-1, :, 0].mean().detach()
+        assert loss == pytest.approx(float(expected), abs=1e-6)
     assert found.attributions[0].channels == ("a", "b", "c")
     assert found.title == "mine"
     assert found.model == "Net"

@@ -11,7 +11,7 @@ inputs mattered, and `advice` what to do about it. `inspect` does all of it for 
 
 from longspan.insight.ablation import Ablation, context_ablation, cutting
 from longspan.insight.advice import Advice, advice
-from longspan.insight.attribution import Attribution, integrated_gradients
+from longspan.insight.attribution import Attribution, integrated_gradients, refined_gradients
 from longspan.insight.autocorrelation import autocorrelation_lag, partial_autocorrelation
 from longspan.insight.classify_report import classify_html
 from longspan.insight.flow import GradientFlow, LayerFlow, ParameterFlow, gradient_flow
@@ -37,6 +37,6 @@ __all__ = [
     "Watched", "advice", "autocorrelation_lag", "classify_html", "context_ablation", "cutting",
     "forecast_html", "gate_statistics", "gradient_flow", "inspect", "inspect_html",
     "inspect_module", "integrated_gradients", "jacobian_influence", "language_html",
-    "memory_horizon", "partial_autocorrelation", "tag_html", "translate_html", "unit_statistics",
-    "verdict", "watching", "write_report",
+    "memory_horizon", "partial_autocorrelation", "refined_gradients", "tag_html",
+    "translate_html", "unit_statistics", "verdict", "watching", "write_report",
 ]  # fmt: skip

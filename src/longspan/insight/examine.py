@@ -8,26 +8,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from longspan.insight.ablation import Ablation, context_ablation
 from longspan.insight.advice import advice
-from longspan.insight.attribution import integrated_gradients
+from longspan.insight.attribution import NODES, PARTS, refined_gradients
 from longspan.insight.autocorrelation import LAGS, autocorrelation_lag
 from longspan.insight.flow import GradientFlow, gradient_flow
 from longspan.insight.gates import UnitStatistics, gate_statistics, unit_statistics
 from longspan.insight.horizon import Horizon, jacobian_influence, memory_horizon
 from longspan.insight.inspected import Attributed, Inspection, Trajectory
 from longspan.insight.watch import Seen, watching
-from longspan.tasks.inspection import Explained, Look, Subject
+from longspan.tasks.inspection import Explained, Look, Subject, cost_of
 from longspan.tasks.running import versions
 
-#: Multiplications that a Jacobian may cost; beyond that it is estimated by so many probes.
+#: Operations that a Jacobian may cost; beyond that it is estimated by so many probes.
 BUDGET, PROBES = 4e11, 16
+#: Operations that may be spent to divide the way of integrated gradients, and its parts at most.
+REFINING, MOST_PARTS = 1e12, 32
 #: Numbers that a copy of the rows may hold, so that several outputs are differentiated at once.
 AT_ONCE = 2**22
-#: Nodes of the integrals of attributions, and what they may miss before there are more.
-NODES, MISSED = 32, 0.01
 #: Units of a layer that a trajectory keeps: those that vary most.
 UNITS = 48
 
@@ -52,7 +52,8 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
     with torch.no_grad(), watching(subject.network) as seen:
         loss = float(subject.losses(subject.batch).mean())
     gates, units = tuple(gate_statistics(seen)), tuple(unit_statistics(seen))
-    flow, ablation, lag = _flow(subject), _ablation(subject, look.seed), _data_lag(subject)
+    flow, lag = _flow(subject), _data_lag(subject)
+    ablation, shortened = _ablation(subject, look.seed)
     # Where no lag of the data is known, training at least saw no further than it was cut.
     found = advice(flow=flow, data_lag=subject.bptt_length if lag is None else lag)
     found += advice(
@@ -69,7 +70,7 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
         whole=subject.whole, answer=subject.answers[0] if subject.answers else "",
         settings={"rows": look.rows, "steps": look.steps, "sequence": look.sequence,
                   "seed": look.seed},
-        facts=_facts(subject), notes=tuple(subject.notes), versions=versions(),
+        facts=_facts(subject, shortened), notes=tuple(subject.notes), versions=versions(),
     )  # fmt: skip
 
 
@@ -116,7 +117,8 @@ def _memory(subject: Subject, seed: int) -> tuple[Horizon, Horizon | None, int]:
     x = subject.inputs()
     with torch.no_grad():
         count = subject.outputs(subject.batch).shape[1]
-    probes = 0 if count * _pass_cost(subject.network, x) <= BUDGET else min(PROBES, count)
+    cost = count * x.shape[1] * cost_of(subject.network, len(x))
+    probes = 0 if cost <= BUDGET else min(PROBES, count)
     copies = int(np.clip(AT_ONCE // max(x.numel(), 1), 1, min(8, probes or count)))
 
     def influence(ahead: bool) -> np.ndarray:
@@ -134,14 +136,10 @@ def _memory(subject: Subject, seed: int) -> tuple[Horizon, Horizon | None, int]:
     return before, after, probes
 
 
-def _pass_cost(network: nn.Module, x: Tensor) -> float:
-    """Return about how many multiplications a backward pass takes."""
-    return 2.0 * x.shape[0] * x.shape[1] * sum(p.numel() for p in network.parameters())
-
-
-def _ablation(subject: Subject, seed: int) -> Ablation | None:
+def _ablation(subject: Subject, seed: int) -> tuple[Ablation | None, int]:
+    """Return what less context costs, and over how many rows that was taken."""
     if subject.longest < 2:
-        return None
+        return None, 0
 
     with torch.no_grad():
         full = subject.losses(subject.more).double()
@@ -152,11 +150,10 @@ def _ablation(subject: Subject, seed: int) -> Ablation | None:
         return subject.losses(subject.cut(subject.more, context)) - full
 
     # Rows differ more than contexts do, so that pairs tell what single losses cannot.
-    found, mean = (
-        context_ablation(excess, contexts_up_to(subject.longest), seed),
-        float(full.mean()),
-    )
-    return replace(found, losses=found.losses + mean, low=found.low + mean, high=found.high + mean)
+    found = context_ablation(excess, contexts_up_to(subject.longest), seed)
+    mean = full.mean().item()
+    ends = {name: getattr(found, name) + mean for name in ("losses", "low", "high")}
+    return replace(found, **ends), len(full)
 
 
 def _data_lag(subject: Subject) -> int | None:
@@ -195,10 +192,10 @@ def _flow(subject: Subject) -> GradientFlow:
 
 
 def _attributed(subject: Subject, explained: Explained) -> Attributed:
-    found = integrated_gradients(explained.run, explained.inputs, explained.baseline, NODES)
-    if _missed(found) > MISSED:
-        found = integrated_gradients(explained.run, explained.inputs, explained.baseline, 4 * NODES)
-    steps, batch, _ = found.values.shape
+    steps, batch, _ = explained.inputs.shape
+    halving = 2 * NODES * 3 * batch * cost_of(subject.network, steps)
+    most = int(np.clip(PARTS + REFINING / halving, PARTS, MOST_PARTS))
+    found = refined_gradients(explained.run, explained.inputs, explained.baseline, most=most)
     at, lengths = explained.at.numpy(), explained.lengths.numpy()
     offsets = np.arange(-int(at.max()), int((lengths - at).max()))
     where = at[:, None] + offsets  # (B, K)
@@ -229,9 +226,10 @@ def _kept_units(known: UnitStatistics, width: int) -> np.ndarray:
     return kept[np.argsort(-scales[kept], kind="stable")]
 
 
-def _facts(subject: Subject) -> dict[str, Any]:
+def _facts(subject: Subject, shortened: int) -> dict[str, Any]:
     return {
         **subject.facts, "rows": len(subject.focus),
+        "rows with shortened contexts": shortened,
         "longest row, in steps": int(subject.lengths.max()),
         "parameters": sum(p.numel() for p in subject.network.parameters()),
     }  # fmt: skip

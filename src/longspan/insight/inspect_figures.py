@@ -28,6 +28,8 @@ AT_ONCE, AT_ONCE_NARROW, LONGER = 100, 36, 3
 CHANNELS = 20
 #: Lags beyond so many horizons, but not fewer than the second, are shown on demand.
 REACH, FEWEST = 4, 20
+#: Ratio of the ends of a logarithmic axis from which it shows powers of ten alone.
+SEVERAL = 30.0
 #: Share of the largest below which a logarithmic axis does not reach.
 FLOOR = 1e-8
 
@@ -51,9 +53,12 @@ def memory(found: Inspection) -> go.Figure:
         made.update_layout(xaxis_title=f"lag, {plural(found.step)}; below 0 ahead of the output")
     for name, own, sign, color in sides:
         _influence(made, name, own, sign, color)
-    if found.ahead is None and REACH * found.horizon.horizon < len(found.horizon.lags):
-        reach = max(REACH * found.horizon.horizon, FEWEST)
-        made.update_xaxes(range=[0, min(reach, len(found.horizon.lags) - 1)])
+    ends = [
+        sign * min(max(REACH * own.horizon, FEWEST), len(own.lags) - 1)
+        for _, own, sign, _ in sides
+    ]  # fmt: skip
+    if len(made.data) and len(found.horizon.lags) > 1:
+        made.update_xaxes(range=[min(0, *ends, 0), max(0, *ends, 0)])
     return made
 
 
@@ -68,10 +73,11 @@ def _influence(made: go.Figure, name: str, own: Horizon, sign: int, color: str) 
     made.add_trace(line(*thin(lags, own.influence), f"influence, {name}", color))
     if len(lags) == 1:
         made.data[-1].mode = "markers"
+    beyond = own.horizon > 0.6 * min(len(lags), max(REACH * own.horizon, FEWEST))
     made.add_vline(
         x=sign * own.horizon, line_dash="dot", line_color=color,
         annotation_text=f"{100 * own.share:.0f} %: lag {own.horizon}",
-        annotation_position="top right" if own.horizon < 0.6 * len(lags) else "top left",
+        annotation_position="top left" if sign < 0 or beyond else "top right",
     )  # fmt: skip
 
 
@@ -117,7 +123,7 @@ def _round_numbers(contexts: np.ndarray) -> list[int]:
 def flow(own: GradientFlow) -> go.Figure:
     """Return the norm of the gradient of each state by lag, on a logarithmic axis."""
     made = figure(
-        380, xaxis_title="lag: steps of the layer's run that came after", yaxis_type="log",
+        380, xaxis_title="lag, steps", yaxis_type="log",
         yaxis_title="gradient norm",
     )  # fmt: skip
     names = list(dict.fromkeys(layer.name for layer in own.layers))
@@ -133,8 +139,17 @@ def flow(own: GradientFlow) -> go.Figure:
         if len(values) == 1:
             curve.mode = "markers"
         made.add_trace(curve)
-    made.update_yaxes(exponentformat="power")
+    _decades(made, "y", [layer.norms for layer in own.layers])
     return made
+
+
+def _decades(made: go.Figure, which: str, values: Sequence[np.ndarray]) -> None:
+    """Write powers of ten alone on a logarithmic axis that spans several: others would crowd it."""
+    seen = np.concatenate([v[np.isfinite(v) & (v > 0)] for v in values] or [np.zeros(0)])
+    wide = len(seen) > 0 and seen.max() > SEVERAL * max(seen.min(), FLOOR * seen.max())
+    made.update_layout(
+        {f"{which}axis": {"exponentformat": "power"} | ({"dtick": 1} if wide else {})}
+    )
 
 
 def weights(own: GradientFlow) -> go.Figure:
@@ -154,7 +169,7 @@ def weights(own: GradientFlow) -> go.Figure:
                    marker_color=COLORS[k % len(COLORS)])
         )  # fmt: skip
     made.update_yaxes(autorange="reversed")
-    made.update_xaxes(exponentformat="power")
+    _decades(made, "x", [np.array([*p.gates.values()], float) for p in shown])
     return made
 
 
@@ -173,7 +188,7 @@ def histograms(gates: Sequence[GateStatistics], layer: str) -> go.Figure:
 def time_scales(units: Sequence[UnitStatistics]) -> go.Figure:
     """Return the units of each layer by time scale, the longest first, on a logarithmic axis."""
     made = figure(
-        320, xaxis_title="units of a layer, the longest time scale first (%)", yaxis_type="log",
+        320, xaxis_title="% of the units, the longest first", yaxis_type="log",
         yaxis_title="time scale, steps",
     )  # fmt: skip
     for k, each in enumerate(units):
@@ -185,6 +200,7 @@ def time_scales(units: Sequence[UnitStatistics]) -> go.Figure:
         made.add_trace(line(x, drawn, each.layer, COLORS[k % len(COLORS)]))
         if len(scales) == 1:
             made.data[-1].mode = "markers"
+    _decades(made, "y", [each.time_scales for each in units if each.time_scales is not None])
     return made
 
 

@@ -29,9 +29,12 @@ SUBJECTS: dict[str, str] = {
 }
 #: What a token of each kind is called.
 WORDS = {"characters": "character", "words": "word", "subwords": "subword"}
-#: Multiplications that the losses with shortened contexts may cost, and rows they are taken over
-#: at most.
+#: Operations that the losses with shortened contexts may cost, and rows they are taken over at
+#: most.
 BUDGET, MOST_ROWS = 2e11, 512
+#: Operations that one pass over the rows whose derivatives are computed may cost; and so many rows
+#: there are in any case.
+PASS, FEWEST_ROWS = 3e10, 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Look:
     """How much of the data is looked at.
 
     Attributes:
-        rows: Rows whose derivatives are computed.
+        rows: Rows whose derivatives are computed, at most.
         steps: Steps of a row at most; the last ones are kept.
         seed: Of the choice of rows.
         sequence: Number of the sequence that is shown, counted from 0; None takes one of the rows.
@@ -51,7 +54,7 @@ class Look:
     sequence: int | None = None
 
     def choose(self, count: int, network: nn.Module, steps: int, what: str) -> np.ndarray:
-        """Return numbers of rows, the shown one first, the first `rows` for derivatives.
+        """Return numbers of rows, the shown one first, the first `few` for derivatives.
 
         There are as many more, for the losses with shortened contexts, as `BUDGET` allows.
 
@@ -71,12 +74,19 @@ class Look:
                 f"`sequence` must lie between 0 and {count - 1}, as there are {count} of them "
                 f"({what}), got {self.sequence}."
             )
-        cost = 2.0 * sum(p.numel() for p in network.parameters()) * max(2 * steps, 1)
-        more = int(np.clip(BUDGET / max(cost, 1.0), self.rows, MOST_ROWS))
+        more = int(np.clip(BUDGET / (2.0 * cost_of(network, steps)), self.rows, MOST_ROWS))
         drawn = np.random.default_rng(self.seed).permutation(count)
         if self.sequence is not None:
             drawn = np.concatenate([[self.sequence], drawn[drawn != self.sequence]])
         return drawn[:more]
+
+    def few(self, count: int, network: nn.Module, steps: int) -> Tensor:
+        """Return the numbers of the rows whose derivatives are computed, of `count` chosen ones.
+
+        There are fewer than `rows` where these would cost more than `PASS`.
+        """
+        affordable = max(int(PASS / cost_of(network, steps)), FEWEST_ROWS)
+        return torch.arange(min(self.rows, count, affordable))
 
 
 @dataclass(frozen=True)
@@ -182,6 +192,11 @@ class Subject:
         batch = self.batch if x.shape[1] == len(self.focus) else self.rows(self.batch, numbers)
         with reading(self.reader, x):
             return self.outputs(batch)
+
+
+def cost_of(network: nn.Module, steps: int) -> float:
+    """Return about how many operations a network takes for a row of so many steps."""
+    return 2.0 * sum(p.numel() for p in network.parameters()) * max(steps, 1)
 
 
 def subject_of(model: Any, data: Any, look: Look, **reading: Any) -> Subject:

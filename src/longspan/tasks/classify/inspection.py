@@ -55,7 +55,7 @@ def subject(
             "dimension_shuffle=False."
         )
     more, given = _more(model, data, labels, look, columns)
-    batch = rows(more, torch.arange(min(look.rows, len(more.lengths))))
+    batch = rows(more, look.few(len(more.lengths), network, len(more.inputs)))
     shorten: Callable[[Batch, int], Batch] = blank if encoder.images is not None else cut
     with torch.no_grad():
         found = network(batch).argmax(1)

@@ -49,7 +49,7 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
     series, origin = _windows(engine, panel, look)
     calendar = panel.calendar(network.horizon)
     more = engine._inputs(panel, calendar, series, origin)
-    batch = rows(more, torch.arange(min(look.rows, len(series))))
+    batch = rows(more, look.few(len(series), network, network.context_length))
     length, count = network.context_length, len(batch.context)
     whole = _times(panel, series[0], origin[0] + network.horizon, length + network.horizon)
     reader = network.body.recurrent if network.recursive else network.body.encoder

@@ -57,7 +57,7 @@ def subject(model: LanguageModel, data: Any, look: Look, *, encoding: str = "utf
     steps = min(look.steps, max((len(tokens) - 1) // 2, 1))
     begin = torch.from_numpy(_begin(look, len(tokens) - 1, steps, network))
     more = _stretches(tokens, begin, steps)
-    batch = _rows(more, torch.arange(min(look.rows, len(begin))))
+    batch = _rows(more, look.few(len(begin), network, steps))
     reader = network.layers[0]
 
     def outputs(given: Stretches) -> Tensor:

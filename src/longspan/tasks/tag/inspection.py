@@ -70,7 +70,7 @@ def subject(
     text = as_text(data, labels, reading=Reading(word_column, label_column, encoding))
     encoded = encoder.encode(text)
     more, chosen = _more(encoded, network, look)
-    batch = rows(more, torch.arange(min(look.rows, len(more.at))))
+    batch = rows(more, look.few(len(more.at), network, len(more.inputs.words)))
 
     def outputs(given: Focused) -> Tensor:
         return centred(at_focus(network(given.inputs)[0], given.at))

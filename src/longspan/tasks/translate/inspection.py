@@ -60,7 +60,8 @@ def subject(
     pairs = model._pairs(data, target, encoding)
     of_source = network.input_feeding
     more = _more(model, model._tokens(pairs), look)
-    batch = rows(more, torch.arange(min(look.rows, len(more.answer))))
+    steps = len(more.pairs.source) + len(more.pairs.inputs)
+    batch = rows(more, look.few(len(more.answer), network, steps))
     reader = network.encoder if of_source else network.decoder
 
     def outputs(given: Beginnings) -> Tensor:
