@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,25 +10,13 @@ from longspan.insight import inspect_figures as figures
 from longspan.insight.ablation import Ablation
 from longspan.insight.inspected import Attributed, Inspection
 from longspan.insight.page import named, page
+from longspan.tasks.running import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 #: Time scales that have cards and columns, by the name of their quantile.
 MIDDLE, LONG = "50%", "90%"
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What the frame of all reports shows; an inspection has no training."""
-
-    title: str
-    settings: dict[str, Any]
-    facts: dict[str, Any]
-    versions: dict[str, str]
-    steps: list[dict[str, float]] = field(default_factory=list)
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int | None = None
 
 
 def inspect_html(found: Inspection) -> str:
@@ -59,9 +46,10 @@ def inspect_html(found: Inspection) -> str:
         "tokens": [shaded(each, found.kind) for each in found.attributions],
         "middle": MIDDLE, "long": LONG,
     }  # fmt: skip
-    run = _Shown(
-        f"Inside {found.model}: {found.title}", found.settings, found.facts, found.versions
-    )
+    run = Run(
+        title=f"Inside {found.model}: {found.title}", settings=found.settings, facts=found.facts,
+        versions=found.versions,
+    )  # fmt: skip
     return page("inspect.html", run, inspect_verdict(found), charts, **context)
 
 
