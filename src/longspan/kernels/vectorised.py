@@ -50,9 +50,9 @@ class Native:
         """Run the kernels; differentiable any number of times."""
         program, tensors = program_of(_with_input_normalised(call))
         if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
-            return unflatten(program, fused.scan(program, tensors))
+            return unflatten(program, fused.scan(program, tensors, call.flow))
         wide = [t.float() if t.is_floating_point() else t for t in tensors]
-        values = fused.scan(program, wide)
+        values = fused.scan(program, wide, call.flow)
         return unflatten(program, tuple(v.to(call.x.dtype) for v in values))
 
 
