@@ -102,18 +102,7 @@ def jacobian_influence(
     with torch.enable_grad():
         picked = _picked(run(leaf), where.repeat(copies), steps)
     combinations = _combinations(picked, outputs, probes, seed)
-    squares = torch.zeros(steps, batch, dtype=torch.float64)
-    for begin in range(0, len(combinations), copies):
-        part = combinations[begin : begin + copies]
-        cotangent = torch.zeros_like(picked)
-        for c, combination in enumerate(part):
-            cotangent[c * batch : (c + 1) * batch] = combination
-        more = begin + copies < len(combinations)
-        (gradient,) = torch.autograd.grad(
-            picked, leaf, cotangent, retain_graph=more, allow_unused=True, materialize_grads=True
-        )
-        found = gradient.double().square().sum(-1).cpu().view(steps, copies, batch)
-        squares += found[:, : len(part)].sum(1)
+    squares = _squares(picked, leaf, combinations, copies)
     influence = (squares / max(probes, 1)).sqrt().numpy()
     return _by_lag(influence, where.numpy(), ends.numpy(), ahead)
 
@@ -225,6 +214,24 @@ def _combinations(
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], (probes, len(kept)))
     weights = torch.zeros(probes, width, dtype=picked.dtype)
     return weights.index_add_(1, kept, torch.as_tensor(signs, dtype=picked.dtype)).to(picked.device)
+
+
+def _squares(picked: Tensor, leaf: Tensor, combinations: Tensor, copies: int) -> Tensor:
+    """Return Σ over combinations and inputs of squared derivatives, (T, B); float64."""
+    steps, batch = len(leaf), leaf.shape[1] // copies
+    squares = torch.zeros(steps, batch, dtype=torch.float64)
+    for begin in range(0, len(combinations), copies):
+        part = combinations[begin : begin + copies]
+        cotangent = torch.zeros_like(picked)
+        for c, combination in enumerate(part):
+            cotangent[c * batch : (c + 1) * batch] = combination
+        more = begin + copies < len(combinations)
+        (gradient,) = torch.autograd.grad(
+            picked, leaf, cotangent, retain_graph=more, allow_unused=True, materialize_grads=True
+        )
+        found = gradient.double().square().sum(-1).cpu().view(steps, copies, batch)
+        squares += found.sum(1)  # the copies without a part have a gradient of zero
+    return squares
 
 
 def _by_lag(values: np.ndarray, where: np.ndarray, ends: np.ndarray, ahead: bool) -> np.ndarray:
