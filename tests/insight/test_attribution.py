@@ -11,7 +11,7 @@ from tests.conformance.test_cells import draw, identifier
 from tests.insight.networks import CASES, LENGTHS, B, I, T, build, delay_line
 
 from longspan.errors import InputError
-from longspan.insight import integrated_gradients
+from longspan.insight import integrated_gradients, refined_gradients
 
 
 @pytest.mark.parametrize("case", CASES, ids=identifier)
@@ -79,6 +79,44 @@ def test_what_ignores_its_inputs_owes_them_nothing():
     found = integrated_gradients(lambda x: torch.ones(x.shape[1]), torch.ones(3, 2, 1))
     assert not found.values.any()
     assert json.loads(json.dumps(found.to_dict()))["gap"] == [0.0, 0.0]
+
+
+def test_a_divided_way_gives_what_the_whole_way_gives():
+    layer, x, baseline = build("lstm", {}), draw(T, B, I), draw(1, 1, I, seed=8)
+
+    def run(x):
+        return layer(x, lengths=LENGTHS)[0].sum((0, 2))
+
+    whole = integrated_gradients(run, x, baseline, steps=64)
+    divided = refined_gradients(run, x, baseline)
+    np.testing.assert_allclose(divided.values, whole.values, atol=1e-9)
+    np.testing.assert_allclose(divided.output, whole.output)
+    np.testing.assert_allclose(divided.baseline_output, whole.baseline_output, atol=1e-12)
+    np.testing.assert_allclose(divided.gap, 0.0, atol=1e-9)
+
+
+def test_the_way_is_divided_where_the_output_leaps():
+    places = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    x, calls = torch.ones(1, 2, 1, dtype=torch.float64), []
+
+    def leaps(x):
+        calls.append(float(x.detach()[0, 0, 0]))
+        return torch.sigmoid(3000.0 * (x[0, :, 0] - places))
+
+    found = refined_gradients(leaps, x, tolerance=0.001)
+    np.testing.assert_allclose(found.values[0, :, 0], [1.0, 1.0], atol=2e-3)
+    near = [min(abs(a - 0.2), abs(a - 0.7)) < 0.05 for a in calls]
+    assert np.mean(near) > 0.5
+    calls.clear()
+    coarse = refined_gradients(leaps, x, tolerance=0.001, most=5)
+    assert len(calls) <= 6 * (8 + 2)
+    assert np.abs(coarse.gap).max() > 0.01  # and it says so
+
+
+def test_a_divided_way_without_a_change_is_no_error():
+    found = refined_gradients(lambda x: 0.0 * x.sum((0, 2)), torch.ones(3, 2, 1))
+    assert not found.values.any()
+    assert found.gap.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

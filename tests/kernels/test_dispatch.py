@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,3 +69,45 @@ def test_without_compiled_kernels_all_works_and_one_warning_says_so(monkeypatch)
     torch.testing.assert_close(found, expected)
     assert "not native: Longspan was installed without a C++ compiler" in kernels.explain(layer, x)
     vectorised._warn_once.cache_clear()
+
+
+def test_handlers_see_every_call_the_innermost_first():
+    layer, x = nn.GRU(3, 5, 2, bidirectional=True), torch.randn(4, 2, 3)
+    seen = []
+
+    def handler(name):
+        def handle(call):
+            seen.append((name, call.label))
+            return kernels.run(call)
+
+        return handle
+
+    expected = layer(x)[0]
+    with kernels.intercept(handler("outer")):
+        with kernels.intercept(handler("inner")):
+            found = layer(x)[0]
+        layer(x)
+    layer(x)
+    assert torch.equal(found, expected)
+    labels = ["layer 0", "layer 0 reverse", "layer 1", "layer 1 reverse"]
+    nested = [(name, label) for label in labels for name in ("inner", "outer")]
+    assert seen == nested + [("outer", label) for label in labels]
+
+
+def test_a_handler_may_change_a_call_and_explain_says_what_ran():
+    layer, x = nn.LSTM(3, 5), torch.randn(4, 2, 3)
+    with kernels.intercept(lambda call: kernels.run(replace(call, record_states=True))):
+        lines = kernels.explain(layer, x)
+    assert lines.startswith("layer 0: reference (not native: every step's states are recorded")
+    assert "not vendor: every step's states are recorded" in lines
+
+
+def test_an_error_in_a_handler_leaves_nothing_behind():
+    layer, x = nn.LSTM(3, 5), torch.randn(4, 2, 3)
+
+    def refuse(call):
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="no"), kernels.intercept(refuse):
+        layer(x)
+    assert kernels.explain(layer, x) == "layer 0: native"

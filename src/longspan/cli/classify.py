@@ -133,6 +133,7 @@ SAVED["Classifier"] = Saved(
     "classifiers", _evaluate, _predict,
     {
         "evaluate": ("text", "label", "id", "time", "values", "encoding"),
+        "inspect": ("text", "label", "id", "time", "values", "encoding"),
         "predict": ("output", "text", "id", "time", "values", "encoding"),
     },
 )  # fmt: skip

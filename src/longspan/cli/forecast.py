@@ -128,5 +128,5 @@ def _predict(
 
 SAVED["Forecaster"] = Saved(
     "forecasters", _evaluate, _predict,
-    {"evaluate": ("windows", "allow_seen"), "predict": ("future", "output")},
+    {"evaluate": ("windows", "allow_seen"), "predict": ("future", "output"), "inspect": ()},
 )  # fmt: skip

@@ -136,5 +136,6 @@ def _predict(model: Any, data: Path | None, **_: Any) -> None:
 
 
 SAVED["LanguageModel"] = Saved(
-    "language models", _evaluate, _predict, {"evaluate": ("encoding",), "predict": ("output",)}
-)
+    "language models", _evaluate, _predict,
+    {"evaluate": ("encoding",), "predict": ("output",), "inspect": ("encoding",)},
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What ``longspan evaluate`` and ``longspan predict`` do with a model of each kind.
+"""What ``longspan evaluate``, ``predict`` and ``inspect`` do with a model of each kind.
 
 Each task's file puts a `Saved` into `SAVED`; the commands in ``models.py`` know no task.
 """
@@ -21,7 +21,7 @@ class Saved:
         plural: What such models are called.
         evaluate: Called with the model, the file, and the flags that were given.
         predict: Called with the model, the file or None, and the flags that were given.
-        flags: Those that each of the two takes, by its name.
+        flags: Those that each of the two takes, and ``longspan inspect``, by its name.
     """
 
     plural: str
@@ -46,6 +46,21 @@ def run(command: str, path: Path, data: Path | None, given: dict[str, Any]) -> N
     Raises:
         InputError: If a flag is not for such a model, or there is nothing to do with it.
     """
+    model, flags = opened(command, path, given)
+    getattr(SAVED[type(model).__name__], command)(model, data, **flags)
+
+
+def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Load a model for a command, and return it with the flags that were given.
+
+    Args:
+        command: Its name.
+        path: The model directory.
+        given: Flags by name; those that are None were not given.
+
+    Raises:
+        InputError: If a flag is not for such a model, or there is nothing to do with it.
+    """
     from longspan.tasks import load
 
     model = load(path)
@@ -64,7 +79,7 @@ def run(command: str, path: Path, data: Path | None, given: dict[str, Any]) -> N
             f"There are flags that are for {' and '.join(others)}: {names}. The model in {path} is "
             f"a {type(model).__name__}; leave them out."
         )
-    getattr(kind, command)(model, data, **flags)
+    return model, flags
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

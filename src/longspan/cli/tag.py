@@ -148,5 +148,6 @@ SAVED["Tagger"] = Saved(
     {
         "evaluate": ("word_column", "label_column", "encoding"),
         "predict": ("output", "word_column", "encoding"),
+        "inspect": ("word_column", "label_column", "encoding"),
     },
 )  # fmt: skip

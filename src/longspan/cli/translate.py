@@ -169,5 +169,8 @@ def _predict(
 
 SAVED["Translator"] = Saved(
     "translators", _evaluate, _predict,
-    {"evaluate": ("reference", "encoding"), "predict": ("output", "encoding")},
+    {
+        "evaluate": ("reference", "encoding"), "predict": ("output", "encoding"),
+        "inspect": ("reference", "encoding"),
+    },
 )  # fmt: skip

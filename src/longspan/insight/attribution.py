@@ -12,6 +12,9 @@ from torch import Tensor
 from longspan.errors import InputError
 from longspan.insight.results import Result
 
+#: Parts of the way from the baseline to begin with, and nodes of the integral in each.
+PARTS, NODES = 4, 8
+
 
 @dataclass(frozen=True)
 class Attribution(Result):
@@ -94,6 +97,60 @@ def integrated_gradients(
     with torch.no_grad():
         output, from_baseline = (run(v).double().cpu().numpy() for v in (x, start))
     return Attribution(values, output, from_baseline, values.sum((0, 2)) - (output - from_baseline))
+
+
+def refined_gradients(
+    run: Callable[[Tensor], Tensor],
+    x: Tensor,
+    baseline: Tensor | None = None,
+    *,
+    tolerance: float = 0.01,
+    most: int = 32,
+) -> Attribution:
+    """Return integrated gradients whose path is divided where the output changes suddenly.
+
+    A trained network may leap from one answer to another within a hundredth of the way, which a
+    rule of fixed nodes misses. On each part of the way too, the shares must add up to the change
+    of the output; the part that is most wrong is halved until all is right.
+
+    >>> step = lambda x: torch.sigmoid(9000.0 * (x.sum((0, 2)) - 0.3))
+    >>> x = torch.ones(1, 1, 1, dtype=torch.float64)
+    >>> bool(abs(integrated_gradients(step, x, steps=64).gap[0]) > 0.5)
+    True
+    >>> bool(abs(refined_gradients(step, x).gap[0]) < 0.01)
+    True
+
+    Args:
+        run: As in `integrated_gradients`; likewise `x` and `baseline`.
+        x: Inputs.
+        baseline: What stands for "nothing".
+        tolerance: Largest error of a row that is accepted, as a share of the largest change of the
+            output in any row.
+        most: Parts at most.
+
+    Raises:
+        InputError: If a shape or value does not fit.
+    """
+    start = _baseline(baseline, x.detach())
+    way = x.detach() - start
+
+    def part(begin: float, end: float) -> tuple[float, float, Attribution]:
+        own = integrated_gradients(run, start + end * way, start + begin * way, NODES)
+        return begin, end, own
+
+    parts = [part(k / PARTS, (k + 1) / PARTS) for k in range(PARTS)]
+    while True:
+        parts.sort(key=lambda each: each[0])
+        values = sum(own.values for _, _, own in parts)
+        first, last = parts[0][2].baseline_output, parts[-1][2].output
+        gap = np.asarray(values).sum((0, 2)) - (last - first)
+        allowed = tolerance * np.abs(last - first).max(initial=0.0)
+        errors = [np.abs(own.gap).max(initial=0.0) for _, _, own in parts]
+        if len(parts) >= most or sum(errors) <= allowed:
+            return Attribution(np.asarray(values), last, first, gap)
+        begin, end, _ = parts.pop(int(np.argmax(errors)))
+        middle = (begin + end) / 2
+        parts += [part(begin, middle), part(middle, end)]
 
 
 def _baseline(baseline: Tensor | None, x: Tensor) -> Tensor:

@@ -82,8 +82,8 @@ def jacobian_influence(
         ahead: Look at the inputs k steps after the output instead: at[b] + k, for networks that
             also read from the end.
         copies: How many copies of x `run` gets at once, one after another along the batch axis:
-            row c·B + b is copy c of row b. More are faster for few rows, and need as many times
-            the memory; `run` must then take any number of rows.
+            row c·B + b is copy c of row b. More are faster for few rows, up to five times for
+            one, and need as many times the memory; `run` must then take any number of rows.
         probes: 0: exact. Else an estimate from so many random combinations of the outputs, for
             networks with very many: the mean of its square is right (Hutchinson 1990).
         seed: Of the probes.
@@ -102,18 +102,7 @@ def jacobian_influence(
     with torch.enable_grad():
         picked = _picked(run(leaf), where.repeat(copies), steps)
     combinations = _combinations(picked, outputs, probes, seed)
-    squares = torch.zeros(steps, batch, dtype=torch.float64)
-    for begin in range(0, len(combinations), copies):
-        part = combinations[begin : begin + copies]
-        cotangent = torch.zeros_like(picked)
-        for c, combination in enumerate(part):
-            cotangent[c * batch : (c + 1) * batch] = combination
-        more = begin + copies < len(combinations)
-        (gradient,) = torch.autograd.grad(
-            picked, leaf, cotangent, retain_graph=more, allow_unused=True, materialize_grads=True
-        )
-        found = gradient.double().square().sum(-1).cpu().view(steps, copies, batch)
-        squares += found[:, : len(part)].sum(1)
+    squares = _squares(picked, leaf, combinations, copies)
     influence = (squares / max(probes, 1)).sqrt().numpy()
     return _by_lag(influence, where.numpy(), ends.numpy(), ahead)
 
@@ -212,18 +201,37 @@ def _combinations(
     picked: Tensor, outputs: Sequence[int] | Tensor | None, probes: int, seed: int
 ) -> Tensor:
     """Return the weights with which outputs are differentiated, one row a backward pass, (·, O)."""
-    eye = torch.eye(picked.shape[-1], dtype=picked.dtype)
-    if outputs is not None:
-        try:
-            eye = eye[torch.as_tensor(outputs)]
-        except IndexError as error:
-            raise InputError(
-                f"`outputs` must be numbers below {len(eye)}, the outputs there are, got {outputs}."
-            ) from error
-    if probes:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], (probes, len(eye)))
-        eye = torch.as_tensor(signs, dtype=picked.dtype) @ eye
-    return eye.to(picked.device)
+    width = picked.shape[-1]
+    try:
+        kept = torch.arange(width)[slice(None) if outputs is None else torch.as_tensor(outputs)]
+    except IndexError as error:
+        raise InputError(
+            f"`outputs` must be numbers below {width}, the outputs there are, got {outputs}."
+        ) from error
+    if not probes:
+        return torch.eye(width, dtype=picked.dtype)[kept].to(picked.device)
+    # Without a square of all outputs: of a large vocabulary it would not fit.
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (probes, len(kept)))
+    weights = torch.zeros(probes, width, dtype=picked.dtype)
+    return weights.index_add_(1, kept, torch.as_tensor(signs, dtype=picked.dtype)).to(picked.device)
+
+
+def _squares(picked: Tensor, leaf: Tensor, combinations: Tensor, copies: int) -> Tensor:
+    """Return Σ over combinations and inputs of squared derivatives, (T, B); float64."""
+    steps, batch = len(leaf), leaf.shape[1] // copies
+    squares = torch.zeros(steps, batch, dtype=torch.float64)
+    for begin in range(0, len(combinations), copies):
+        part = combinations[begin : begin + copies]
+        cotangent = torch.zeros_like(picked)
+        for c, combination in enumerate(part):
+            cotangent[c * batch : (c + 1) * batch] = combination
+        more = begin + copies < len(combinations)
+        (gradient,) = torch.autograd.grad(
+            picked, leaf, cotangent, retain_graph=more, allow_unused=True, materialize_grads=True
+        )
+        found = gradient.double().square().sum(-1).cpu().view(steps, copies, batch)
+        squares += found.sum(1)  # the copies without a part have a gradient of zero
+    return squares
 
 
 def _by_lag(values: np.ndarray, where: np.ndarray, ends: np.ndarray, ahead: bool) -> np.ndarray:

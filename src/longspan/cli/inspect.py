@@ -1,0 +1,148 @@
+"""``longspan inspect``: what a saved model remembers, and what its outputs come from."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from longspan.cli import saved
+from longspan.cli.application import app
+from longspan.errors import InputError
+
+if TYPE_CHECKING:
+    from longspan.insight import Inspection
+
+#: Files of an inspection.
+PAGE, NUMBERS = "inspect.html", "inspect.json"
+
+
+@app.command(name="inspect")
+def inspect_model(
+    model: Path,
+    data: Path | None = None,
+    reference: Path | None = None,
+    /,
+    *,
+    rows: int = 32,
+    steps: int = 256,
+    sequence: int | None = None,
+    seed: int = 0,
+    output: Path | None = None,
+    json: Path | None = None,
+    word_column: str | None = None,
+    label_column: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    id: str | None = None,
+    time: str | None = None,
+    values: list[str] | None = None,
+    encoding: str | None = None,
+) -> None:
+    """Look into a saved model: memory, gradients, gates, and what its outputs come from.
+
+    Parameters
+    ----------
+    model
+        The model directory.
+    data
+        A file as for `longspan evaluate`; a forecaster can do without, as it keeps the end of its
+        data.
+    reference
+        For translators: the file of translations, where `data` has only the other side.
+    rows
+        Windows, sequences or stretches of text whose derivatives are computed.
+    steps
+        Steps of each at most; those at its end are kept.
+    sequence
+        Number, from 0, of the sequence that is shown step by step; for a language model the token
+        at which it begins. By default one that is drawn.
+    seed
+        Of what is drawn.
+    output
+        Directory for inspect.html and inspect.json, or a file that ends in .html; by default
+        runs/NAME-OF-THE-MODEL-inspect.
+    json
+        File for the numbers, in place of inspect.json beside the page.
+    word_column
+        For taggers: column of the words.
+    label_column
+        For taggers: column of the labels.
+    text
+        For classifiers: column of the texts; for this and the next, that of training by default.
+    label
+        For classifiers: column of the labels.
+    id
+        For classifiers: column that names the sequence of a row.
+    time
+        For classifiers: column by which the steps of a sequence are put in order.
+    values
+        For classifiers: columns of the channels.
+    encoding
+        Of a file of text; utf-8 by default.
+    """
+    page, numbers = _places(model, output, json)
+    loaded, flags = saved.opened(
+        "inspect", model,
+        {
+            "reference": reference, "word_column": word_column, "label_column": label_column,
+            "text": text, "label": label, "id": id, "time": time, "values": values,
+            "encoding": encoding,
+        },
+    )  # fmt: skip
+    if "reference" in flags:
+        flags["target"] = flags.pop("reference")
+    from longspan.insight import inspect
+
+    found = inspect(
+        loaded, data, rows=rows, steps=steps, seed=seed, sequence=sequence, **flags
+    )  # fmt: skip
+    saved.write_whole(page, lambda path: path.write_text(found.html(), "utf-8"))
+    saved.write_whole(numbers, lambda path: path.write_text(_json(found), "utf-8"))
+    print_inspection(found)
+    print(f"Report:  {page}")
+    print(f"Numbers: {numbers}")
+
+
+def print_inspection(found: Inspection) -> None:
+    """Print how far back a model remembers, and advice."""
+    from longspan.insight.inspect_report import inspect_verdict
+
+    print(inspect_verdict(found))
+    for each in found.advice:
+        print(f"{each.kind.capitalize()}: {each.text}")
+    for note in found.notes:
+        print(f"Note: {note}")
+
+
+def _json(found: Inspection) -> str:
+    return dumps(found.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
+
+
+def _places(model: Path, output: Path | None, numbers: Path | None) -> tuple[Path, Path]:
+    """Return where the page and the numbers go; before the work, not after it, that must be so.
+
+    Raises:
+        InputError: If nothing can be written there, or it is in a model directory, whose model
+            could then not be replaced any more.
+    """
+    place = output or Path("runs") / f"{model.absolute().name}-inspect"
+    page = place if place.suffix == ".html" else place / PAGE
+    own = page.with_suffix(".json") if place.suffix == ".html" else place / NUMBERS
+    files = (page, numbers or own)
+    for file in files:
+        if (file.parent / "model.safetensors").exists():
+            raise InputError(
+                f"{file.parent} is a model directory, and another file in it would keep the model "
+                "from being replaced. Name another place with --output."
+            )
+        try:
+            if file.is_dir():
+                raise InputError(f"{file} is a directory. Name a file.")
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Nothing can be written in {file.parent}: {error.strerror}. Name another place "
+                "with --output."
+            ) from None
+    return files
