@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 
 from longspan import Classifier, Forecaster, load
-from longspan.comparison import Training, compare, running, watching
+from longspan.comparison import Memory, Training, compare, running, watching
 from longspan.comparison.matching import CLOSE
 from longspan.comparison.running import _title
 from longspan.comparison.subjects import SUBJECTS
 from longspan.errors import InputError, TrainingDivergedError
+from longspan.insight import inspect
 
 FAST = {"hidden_size": 16, "max_epochs": 2, "batch_size": 16}
 HELD = {**FAST, "validation_share": 0.2}
@@ -64,6 +65,11 @@ def test_every_task_can_be_compared(task):
     first = made.entries[cells[0]].parameters
     for entry in made.entries.values():
         assert len(entry.trials) == len(entry.runs) == 2
+        known = entry.memory
+        assert known.why is None
+        assert known.low <= known.horizon <= known.high
+        assert 0 <= known.horizon <= known.lags[-1]
+        assert len(known.influence) == len(known.lags)
         # So small a network cannot come within two per cent; then a note says so.
         near = abs(entry.parameters / first - 1.0) <= CLOSE
         assert near or any(note.startswith(f"{entry.name} has") for note in made.notes)
@@ -121,6 +127,25 @@ def test_scores_are_those_of_the_estimator_alone(made, waves):
     parts = [*subject.training.data, *subject.validation.data, *test.data]
     assert sorted(float(p.sum()) for p in parts) == pytest.approx(sorted(waves[0].sum(1).tolist()))
     assert Counter(test.labels.tolist()) == {"slow": 6, "fast": 6}
+
+
+def test_memory_is_that_of_inspect(made, waves):
+    found, place = made
+    test = SUBJECTS["classify"](Classifier(**HELD)._checked_config(), waves).test
+    model = load(next(place.glob("models/gru-*")))
+    seen = inspect(model, test.data, labels=test.labels, rows=16, steps=200, seed=0)
+    assert found.entries["gru"].memory == Memory(
+        seen.horizon.horizon, seen.horizon.horizon_low, seen.horizon.horizon_high, False,
+        seen.horizon.lags.tolist(), seen.horizon.influence.tolist(),
+    )  # fmt: skip
+
+
+def test_a_memory_that_cannot_be_measured_is_told(waves):
+    options = {**HELD, "front": "lstm_fcn", "filters": (4,), "kernel_sizes": (3,)}
+    found = compare(Classifier(**options), waves, cells="lstm,gru", seeds=1, trials=1)
+    assert "reads channels as steps" in found.entries["gru"].memory.why
+    assert math.isnan(found.entries["gru"].memory.horizon)
+    assert any("horizon of gru is not known: The recurrent" in note for note in found.notes)
 
 
 def test_few_sequences_are_all_learnt_from_in_the_end(waves):
@@ -211,7 +236,7 @@ def test_a_killed_comparison_goes_on(made, waves, tmp_path, monkeypatch):
 def test_a_damaged_record_is_done_again_with_words(made, waves, tmp_path):
     options = {"cells": "lstm,gru", "seeds": 1, "trials": 1, "output": tmp_path / "here"}
     whole = compare(Classifier(**HELD), waves, **options)
-    first, second = sorted((tmp_path / "here/runs").iterdir())
+    first, second = sorted((tmp_path / "here/runs").glob("*-seed-*"))
     first.write_text(first.read_text()[:50])
     second.write_text(second.read_text().replace('"hidden_size": 16', '"hidden_size": 17'))
     found = compare(Classifier(**HELD), waves, **options)
@@ -275,7 +300,7 @@ def test_nothing_is_matched_or_tuned_on_request(waves):
     assert all(e.chosen is None for e in found.entries.values())
     assert "from a single seed" in found.sentences[0]
     assert found.facts["trainings"] == 3
-    assert not any("edge" in note for note in found.notes)
+    assert not any("lowest or highest" in note for note in found.notes)
 
 
 def test_diverged_trainings_are_told(waves, monkeypatch):

@@ -52,7 +52,8 @@ def headings(made: Comparison) -> dict[str, str]:
         "training, s": "median over seeds, validations included",
         "step, ms": "median optimiser step, median over seeds",
         "answer, ms": f"median time of {made.answer}, alone",
-        "memory, steps": "steps that hold 95 % of the influence on an output",
+        "memory, steps": "steps back that hold 95 % of the influence on an output, of the model "
+        "of the first seed, with an interval over rows of the data",
         "parameters": "of the network, all layers",
         "hidden size": "units of a layer and direction",
         "size, kB": "of the saved model",

@@ -102,6 +102,15 @@ class Memory:
     influence: list[float] = field(default_factory=list)
     why: str | None = None
 
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Memory:
+        """Return the memory that `plain` made a record of."""
+        found = cls(**record)
+        return replace(
+            found, horizon=_number(found.horizon), low=_number(found.low),
+            high=_number(found.high), influence=[_number(value) for value in found.influence],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Entry:

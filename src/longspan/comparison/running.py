@@ -19,7 +19,7 @@ import torch
 from longspan.comparison import sentences, tuning, watching
 from longspan.comparison.config import CompareConfig
 from longspan.comparison.contenders import Contender, contenders
-from longspan.comparison.memory import memory_of
+from longspan.comparison.memory import ROWS, STEPS, memory_of
 from longspan.comparison.records import Records
 from longspan.comparison.results import Comparison, Entry, Memory, Training, Trial, plain
 from longspan.comparison.sizing import Sizing
@@ -175,7 +175,7 @@ class _Comparing:
     ) -> tuple[list[Contender], dict[str, int | None]]:
         if self.how.trials == 1:
             return sized, dict.fromkeys(trials)
-        tuned, chosen = [], {}
+        tuned, chosen, edges = [], {}, []
         for each in sized:
             own = trials[each.name]
             if all(math.isnan(trial.validation) for trial in own):
@@ -187,10 +187,13 @@ class _Comparing:
             tuned.append(each.having(**own[k].tried))
             rates = [trial.learning_rate for trial in own]
             if "learning_rate" in self.how.tune and tuning.at_the_edge(rates, rates[k]):
-                self.notes.append(
-                    f"The best learning rate of {each.name}, {rates[k]:.3g}, is at the edge of "
-                    "those tried: a better one may be beyond (--learning-rates)."
-                )
+                edges.append(f"{rates[k]:.3g} for {each.name}")
+        if edges:
+            self.notes.append(
+                f"The best learning rate is the lowest or highest of those tried: "
+                f"{sentences.listed(edges)}. A better one may lie beyond: give more trials "
+                "(--trials), or others to try (--learning-rates)."
+            )
         return tuned, chosen
 
     def _runs(self, tuned: list[Contender]) -> dict[str, list[Training]]:
@@ -284,13 +287,23 @@ class _Comparing:
                 runs=runs[each.name],
                 latency=[seconds / each_call for seconds in times.get(each.name, [])],
                 size=sum(f.stat().st_size for f in paths[each.name].glob("*")),
-                memory=self._memory(models.get(each.name)),
+                memory=self._memory(each, models.get(each.name)),
             )
             for each in tuned
         }
 
-    def _memory(self, model: Any) -> Memory:
-        return Memory(why="its training diverged") if model is None else memory_of(model)
+    def _memory(self, each: Contender, model: Any) -> Memory:
+        """Return how far back a cell remembers, which is measured unless there is a record."""
+        if model is None:
+            return Memory(why="its training diverged")
+        settings = {**self.common, "options": each.plain, "rows": ROWS, "steps": STEPS}
+        record = self.records.get(each.name, "memory", settings)
+        if record is not None:
+            return Memory.of(record)
+        self.say(f"{each.name}: how far back it remembers")
+        found = memory_of(model, *self.subject.looked_into, self.seed)
+        self.records.put(each.name, "memory", settings, plain(asdict(found)))
+        return found
 
     def _settings(self) -> dict[str, Any]:
         first, *others = (each.plain for each in self.those)
@@ -326,9 +339,8 @@ class _Comparing:
                     f"({', '.join(map(str, lost))}); they are left out, which flatters it."
                 )
             if entry.memory.why:
-                found.append(
-                    f"The memory horizon of {entry.name} is not known: {entry.memory.why}."
-                )
+                why = entry.memory.why.rstrip(".")
+                found.append(f"The memory horizon of {entry.name} is not known: {why}.")
         processes = {run.process for entry in entries.values() for run in entry.runs}
         if len(processes) > 1:
             found.append(

@@ -110,6 +110,11 @@ class Classes(Subject):
         some = [self.test.data[k : k + 1] for k in range(min(TIMED, len(self.test)))]
         return [lambda own=own: model.predict(own) for own in some]
 
+    @property
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """The test part."""
+        return self.test.data, {"labels": self.test.labels}
+
 
 def _pair(part: Given) -> tuple[Any, np.ndarray]:
     """Return sequences and labels."""

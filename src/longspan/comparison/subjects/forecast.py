@@ -75,3 +75,8 @@ class Forecasts(Subject):
     def answers(self, model: Any) -> Sequence[Callable[[], object]]:
         """Return the one call that forecasts all series."""
         return [model.predict]
+
+    @property
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """All of the series."""
+        return self.table, {}

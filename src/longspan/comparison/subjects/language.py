@@ -68,6 +68,11 @@ class Texts(Subject):
         return [lambda: model.generate("", max_tokens=WRITTEN, seed=0)]
 
     @property
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """The test part."""
+        return self.texts.test, {}
+
+    @property
     def answers_in_a_call(self) -> int:
         """Tokens that such a call writes."""
         return WRITTEN

@@ -103,6 +103,11 @@ class Subject(ABC):
         """Return calls that each give one answer to something of the test part."""
 
     @property
+    @abstractmethod
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """What `longspan.insight.inspect` takes to look into a model: data and more arguments."""
+
+    @property
     def answers_in_a_call(self) -> int:
         """How many answers such a call gives."""
         return 1

@@ -76,3 +76,8 @@ class Tags(Subject):
         assert self.divided.test is not None
         some = [words for words in self.divided.test.words if words][:TIMED]
         return [lambda own=own: model.predict([own]) for own in some]
+
+    @property
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """The test part."""
+        return self.divided.test, {}

@@ -69,6 +69,12 @@ class Translations(Subject):
         """Return calls that translate one text each."""
         return [lambda own=own: model.predict(own) for own in self.test.sources[:TIMED]]
 
+    @property
+    def looked_into(self) -> tuple[Any, dict[str, Any]]:
+        """The test part."""
+        sources, targets = _sides(self.test)
+        return sources, {"target": targets}
+
 
 def _sides(pairs: Pairs) -> tuple[list[str], list[str]]:
     return list(pairs.sources), list(pairs.targets)
