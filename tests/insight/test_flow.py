@@ -23,6 +23,7 @@ from tests.insight.networks import (
 )
 from torch import nn
 
+from longspan import kernels
 from longspan.errors import InputError
 from longspan.insight import gradient_flow
 from longspan.insight.flow import decay_of
@@ -175,3 +176,23 @@ def test_what_is_wrong_is_said(loss, message):
         gradient_flow(layer, lambda: loss(layer, x))
     with pytest.raises(InputError, match="must hold a recurrent layer"):
         gradient_flow(nn.Linear(2, 3), lambda: x.sum())
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn"])
+def test_the_meter_of_training_measures_the_same(name):
+    """The kernels' backward, by compiled code, beside the graph of every step."""
+    layer = build(name, {"num_layers": 2, "bidirectional": True}).float()
+    x = draw(T, B, I).float()
+
+    def loss():
+        return (layer(x, lengths=LENGTHS)[0] ** 2).sum()
+
+    flow = gradient_flow(layer, loss)
+    layer.flows = [kernels.Flow() for _ in range(4)]
+    loss().backward()
+    states = [state for state in layer.cell.states if state in "hc"]
+    found = iter(flow.layers)
+    for meter in layer.flows:
+        for column, _ in enumerate(states):
+            expected = (meter.squares[:, column] / meter.rows).sqrt()
+            np.testing.assert_allclose(next(found).norms, expected, rtol=1e-4)

@@ -19,7 +19,7 @@ from longspan.insight import (
     inspect_module,
     integrated_gradients,
 )
-from longspan.insight.examine import contexts_up_to, examine
+from longspan.insight.examine import common_lags, contexts_up_to, examine
 from longspan.nn import GRU, LSTM, RNN
 from longspan.tasks.inspection import Look, subject_of
 
@@ -219,6 +219,15 @@ def test_advice_knows_the_data_and_the_training():
     assert "vanishing" not in kinds  # beyond one step training saw nothing anyway
     longer = replace(subject, bptt_length=None)
     assert "vanishing" in [each.kind for each in examine(longer, LOOK, "LanguageModel").advice]
+
+
+def test_advice_does_not_judge_by_a_few_long_rows():
+    flow = of("language model").flow
+    norms, rows = np.array([1.0, 1.0, 1e-9, 1e-9]), np.array([4, 3, 2, 1])
+    ragged = replace(flow, layers=(replace(flow.layers[0], norms=norms, rows=rows),))
+    assert common_lags(ragged).layers[0].norms.tolist() == [1.0, 1.0, 1e-9]
+    even = replace(flow, layers=(replace(flow.layers[0], norms=norms, rows=np.full(4, 3)),))
+    assert common_lags(even).layers[0].norms.tolist() == norms.tolist()
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,11 @@ def integrated_gradients(
     x = x.detach()
     start = _baseline(baseline, x)
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
-    mean = torch.zeros_like(x)
+    mean = torch.zeros(x.shape, dtype=torch.float64)
     for node, weight in zip((1 + nodes) / 2, weights / 2, strict=True):
         leaf = (start + float(node) * (x - start)).requires_grad_()
-        mean += float(weight) * _gradient(run, leaf)
-    values = ((x - start) * mean).double().cpu().numpy()
+        mean += float(weight) * _gradient(run, leaf).cpu()
+    values = ((x.double() - start.double()).cpu() * mean).numpy()
     with torch.no_grad():
         output, from_baseline = (run(v).double().cpu().numpy() for v in (x, start))
     return Attribution(values, output, from_baseline, values.sum((0, 2)) - (output - from_baseline))

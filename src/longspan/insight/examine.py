@@ -55,7 +55,7 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
     flow, lag = _flow(subject), _data_lag(subject)
     ablation, shortened = _ablation(subject, look.seed)
     # Where no lag of the data is known, training at least saw no further than it was cut.
-    found = advice(flow=flow, data_lag=subject.bptt_length if lag is None else lag)
+    found = advice(flow=common_lags(flow), data_lag=subject.bptt_length if lag is None else lag)
     found += advice(
         gates=gates, units=units, horizon=horizon, ablation=ablation, data_lag=lag,
         bptt_length=subject.bptt_length,
@@ -72,6 +72,18 @@ def examine(subject: Subject, look: Look, model: str) -> Inspection:
                   "seed": look.seed},
         facts=_facts(subject, shortened), notes=tuple(subject.notes), versions=versions(),
     )  # fmt: skip
+
+
+def common_lags(flow: GradientFlow) -> GradientFlow:
+    """Return a flow without the lags that fewer than half of the rows have.
+
+    Where rows differ in length, the gradient of a few long ones says little about how it decays.
+    """
+    layers = []
+    for layer in flow.layers:
+        count = int((layer.rows >= layer.rows.max(initial=0) / 2).sum())
+        layers.append(replace(layer, norms=layer.norms[:count], rows=layer.rows[:count]))
+    return replace(flow, layers=tuple(layers))
 
 
 def contexts_up_to(longest: int) -> list[int]:

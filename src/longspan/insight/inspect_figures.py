@@ -57,7 +57,7 @@ def memory(found: Inspection) -> go.Figure:
         sign * min(max(REACH * own.horizon, FEWEST), len(own.lags) - 1)
         for _, own, sign, _ in sides
     ]  # fmt: skip
-    if len(made.data) and len(found.horizon.lags) > 1:
+    if len(found.horizon.lags) > 1:
         made.update_xaxes(range=[min(0, *ends, 0), max(0, *ends, 0)])
     return made
 
@@ -180,8 +180,9 @@ def histograms(gates: Sequence[GateStatistics], layer: str) -> go.Figure:
     for k, each in enumerate(own):
         centres = (each.edges[1:] + each.edges[:-1]) / 2
         color = COLORS[k % len(COLORS)]
-        made.add_trace(line(centres, each.histogram, f"{each.gate} ({each.kind})", color))
-        made.data[-1].line.shape = "hvh"
+        curve = line(centres, each.histogram, f"{each.gate} ({each.kind})", color)
+        curve.line.shape = "hvh"
+        made.add_trace(curve)
     return made
 
 

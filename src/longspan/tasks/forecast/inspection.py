@@ -52,7 +52,7 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
     batch = rows(more, look.few(len(series), network, network.context_length))
     length, count = network.context_length, len(batch.context)
     whole = _times(panel, series[0], origin[0] + network.horizon, length + network.horizon)
-    reader = network.body.recurrent if network.recursive else network.body.encoder
+    reader: Any = getattr(network.body, "recurrent" if network.recursive else "encoder")
     return Subject(
         title=model.title_, network=network, reader=reader, batch=batch, more=more,
         losses=lambda inputs: losses(network, inputs),

@@ -59,9 +59,10 @@ def subject(model: LanguageModel, data: Any, look: Look, *, encoding: str = "utf
     more = _stretches(tokens, begin, steps)
     batch = _rows(more, look.few(len(begin), network, steps))
     reader = network.layers[0]
+    head: Any = network.head
 
     def outputs(given: Stretches) -> Tensor:
-        return network.head.log_probs(network.features(given.inputs)[0][-1])
+        return head.log_probs(network.features(given.inputs)[0][-1])
 
     def losses(given: Stretches) -> Tensor:
         return -outputs(given).gather(1, given.targets[:, None])[:, 0]
