@@ -82,11 +82,12 @@ def test_outputs_and_every_weight_follow_autograd(network, seed, symbols, moment
         cells = part != 1 or momentum > 0
         x, lengths, mask, targets = problem(network, seed + part, symbols)
         found = learner.run(
-            x, lengths, mask, targets, 0.1, momentum=momentum, continued=continued, cells=cells
-        )
+            x, lengths, mask, targets, 0.1, decay=0.9, momentum=momentum, continued=continued,
+            cells=cells,
+        )  # fmt: skip
         dense = np.eye(network.input_size)[x] if symbols else x
         expected = reference.run(
-            torch.tensor(dense), lengths, mask, torch.tensor(targets), 0.1, momentum, continued,
+            torch.tensor(dense), lengths, mask, torch.tensor(targets), 0.1, 0.9, momentum, continued,
             cells,
         )  # fmt: skip
         assert found.steps == lengths.sum()

@@ -98,7 +98,9 @@ class Truncated:
         if name == "output" and "outputs" not in n.biased:
             slope[-1] = 0
 
-    def run(self, x, lengths, mask, targets, rate, momentum=0.0, continued=False, cells=True):
+    def run(
+        self, x, lengths, mask, targets, rate, decay=1.0, momentum=0.0, continued=False, cells=True
+    ):
         """Return the outputs where there was a target."""
         found, t = [], 0
         for place, length in enumerate(lengths):
@@ -112,4 +114,5 @@ class Truncated:
                     if rate:
                         self.learn(output, target, rate, momentum)
                 t += 1
+                rate *= decay
         return torch.stack(found) if found else torch.zeros(0, self.n.output_size)

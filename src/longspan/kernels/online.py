@@ -217,6 +217,7 @@ class OnlineLearner:
         targets: np.ndarray,
         learning_rate: float = 0.0,
         *,
+        decay: float = 1.0,
         momentum: float = 0.0,
         stop: float = float("inf"),
         continued: bool = False,
@@ -234,6 +235,7 @@ class OnlineLearner:
             mask: Which steps have a target, bool (N,).
             targets: Of these, in order, (N', P).
             learning_rate: 0 changes nothing.
+            decay: What the learning rate is multiplied by after every step.
             momentum: At least 0 and below 1.
             stop: Stop behind the first step at which an output is this far from its target.
             continued: Whether the first sequence goes on from where the last call ended, instead of
@@ -267,7 +269,7 @@ class OnlineLearner:
         steps = native.learn_online(
             self._core, 0 if symbols else address, address if symbols else 0, lengths.ctypes.data,
             len(lengths), mask.ctypes.data, targets.ctypes.data, outputs.ctypes.data,
-            learning_rate, momentum, stop, continued, cells,
+            learning_rate, decay, momentum, stop, continued, cells,
         )  # fmt: skip
         return Answers(outputs[: np.count_nonzero(mask[:steps])], steps)
 

@@ -64,7 +64,7 @@ class Learner {
         in(C), forget(in + n.input_gate * B), out(forget + n.forget_gate * B),
         U(out + n.output_gate * B), fed(n.recurrent ? (n.gate_recurrence ? U : C) : 0),
         M(n.I + fed + 1), kinds(1 + n.input_gate + n.forget_gate), Up(padded(U)), Cp(padded(C)),
-        Kp(padded(kinds * C)), Pp(padded(n.P)), learns(s.learning_rate != 0.0) {
+        Kp(padded(kinds * C)), Pp(padded(n.P)), learns(s.learning_rate != 0.0), learning_rate(s.learning_rate) {
     double* at = memory = new double[static_cast<std::size_t>(3 * Up + 5 * Cp + 2 * Kp + 3 * Pp)]();
     const auto take = [&](index length) { return (at += length) - length; };
     net = take(Up), sigma = take(Up), previous = take(Cp), state = take(Cp), squashed = take(Cp);
@@ -88,6 +88,7 @@ class Learner {
         if (s.cells) advance();
         if (s.mask[step]) going = respond(row++);
         if (s.cells) feed_back();
+        learning_rate *= s.decay;
       }
     }
     std::memcpy(n.states, state, sizeof(double) * static_cast<std::size_t>(C));
@@ -246,7 +247,7 @@ class Learner {
   }
 
   LONGSPAN_INLINE void change(double* weights, double* last, index at, double downhill) const {
-    double by = s.learning_rate * downhill;
+    double by = learning_rate * downhill;
     if (last) by = last[at] = by + s.momentum * last[at];
     weights[at] += by;
   }
@@ -321,6 +322,7 @@ class Learner {
   const OnlineSequences& s;
   const index B, C, in, forget, out, U, fed, M, kinds, Up, Cp, Kp, Pp;
   const bool learns;
+  double learning_rate;
   index symbol = 0;
   double* memory;  // not a std::vector, whose functions builds would share (see vector.h)
   double *net, *sigma;                               // of the units

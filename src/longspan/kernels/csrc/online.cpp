@@ -26,13 +26,13 @@ void set_array(OnlineNetwork& n, const std::string& name, std::uintptr_t address
 
 index learn(const OnlineNetwork& network, std::uintptr_t x, std::uintptr_t symbols,
             std::uintptr_t lengths, index count, std::uintptr_t mask, std::uintptr_t targets,
-            std::uintptr_t outputs, double learning_rate, double momentum, double stop,
-            bool continued, bool cells) {
+            std::uintptr_t outputs, double learning_rate, double decay, double momentum,
+            double stop, bool continued, bool cells) {
   const OnlineSequences given{pointer<const double>(x), pointer<const std::int64_t>(symbols),
                               pointer<const std::int64_t>(lengths), count,
                               pointer<const std::uint8_t>(mask), pointer<const double>(targets),
-                              pointer<double>(outputs), learning_rate, momentum, stop, continued,
-                              cells};
+                              pointer<double>(outputs), learning_rate, decay, momentum, stop,
+                              continued, cells};
   const nb::gil_scoped_release others_may_run;
   return chosen->learn_online(network, given);
 }
@@ -55,8 +55,8 @@ void add_online(nb::module_& m) {
     n.f = {f_scale, f_shift};
   });
   m.def("learn_online", &learn, "network"_a, "x"_a, "symbols"_a, "lengths"_a, "count"_a, "mask"_a,
-        "targets"_a, "outputs"_a, "learning_rate"_a, "momentum"_a, "stop"_a, "continued"_a,
-        "cells"_a);
+        "targets"_a, "outputs"_a, "learning_rate"_a, "decay"_a, "momentum"_a, "stop"_a,
+        "continued"_a, "cells"_a);
   m.attr("ONLINE_PAD") = kOnlinePad;
 }
 

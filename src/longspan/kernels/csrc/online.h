@@ -52,6 +52,7 @@ struct OnlineSequences {
   const double* targets;        // (number of these, P)
   double* outputs;              // the same shape
   double learning_rate;         // 0: nothing is learnt
+  double decay;                 // the learning rate is multiplied by it after every step
   double momentum;              // with symbols: 0
   double stop;      // stop behind a step at which an output is that far from its target, or further
   bool continued;   // the first sequence goes on from where the last call ended
