@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.kernels.truncated import NAMES, Truncated
 
@@ -62,7 +62,7 @@ def weights_of(learner):
 
 
 def both(network, seed):
-    learner = OnlineLearner(network, np.random.default_rng(seed), 1.0)
+    learner = OnlineLearner(network, np.random.default_rng(seed), 0.7)
     return learner, Truncated(network, weights_of(learner))
 
 
@@ -87,9 +87,11 @@ def test_outputs_and_every_weight_follow_autograd(network, seed, symbols, moment
         )  # fmt: skip
         dense = np.eye(network.input_size)[x] if symbols else x
         expected = reference.run(
-            torch.tensor(dense), lengths, mask, torch.tensor(targets), 0.1, 0.9, momentum, continued,
-            cells,
+            torch.tensor(dense), lengths, mask, torch.tensor(targets), 0.1, 0.9, momentum,
+            continued, cells,
         )  # fmt: skip
+        # Identities all the way may explode, and then there are no digits to compare.
+        assume(all((w.abs() < 1e3).all() for w in reference.weights.values()))
         assert found.steps == lengths.sum()
         assert_same(learner, reference, found, expected)
 

@@ -231,7 +231,7 @@ class Learner {
       worst = std::fmax(worst, std::fabs(difference));
     }
     if (learns) learn();
-    return worst < s.stop;
+    return !(worst >= s.stop) || std::isinf(s.stop);
   }
 
   void learn() {
