@@ -57,21 +57,25 @@ class Settings:
         hidden_size: Units of the one layer.
         batch_size: Sequences a step.
         learning_rate: Of Adam, at its peak.
-        warmup: Steps in which it rises.
+        schedule: Of the learning rate, over all of `max_sequences`.
+        warmup: Steps in which it rises first.
         clip: Largest norm of the gradients.
         forget_bias: Initial bias of the forget gate; ``"chrono"`` spreads it over time scales up to
             `longest` (Tallec & Ollivier 2018), and likewise the GRU's update gate.
         longest: See `forget_bias`.
+        judge_every: Sequences between looks at a test set that a criterion is about.
         max_sequences: Training sequences after which a run has failed.
     """
 
     hidden_size: int = 32
     batch_size: int = 50
-    learning_rate: float = 5e-3
+    learning_rate: float = 0.01
+    schedule: str = "constant"
     warmup: int = 0
     clip: float = 1.0
-    forget_bias: float | Literal["chrono"] = 1.0
+    forget_bias: float | Literal["chrono"] = "chrono"
     longest: float = 100.0
+    judge_every: int = 500
     max_sequences: int = 200_000
 
 
@@ -86,6 +90,8 @@ class Experiment:
         criterion: When training stops with success.
         published: What the paper reports.
         modern: Settings of today's recipe.
+        test: Where test sequences come from, if not from `problem`.
+        tested: How many of them.
         deviation: Where it differs from the paper, for both recipes.
     """
 
@@ -95,6 +101,8 @@ class Experiment:
     criterion: Criterion
     published: Published = field(default_factory=Published)
     modern: Settings = field(default_factory=Settings)
+    test: Problem | None = None
+    tested: int = 2560
     deviation: str = ""
 
 
@@ -131,7 +139,7 @@ def _experiments() -> dict[str, Experiment]:
     for T, sequences, wrong in ((100, 74_000, 1), (500, 209_000, 0), (1000, 853_000, 1)):
         found[f"adding-{T}"] = Experiment(
             f"4: adding, T = {T}", HS1997, Adding(T), _RECENT,
-            Published(sequences, 1.0, wrong, 2560),
+            Published(sequences, 1.0, wrong, 2560), Settings(longest=float(T)),
         )  # fmt: skip
     for wrong, sequences, failed in ((140, 482_000, 139), (13, 1_273_000, 14)):
         found[f"multiplication-{wrong}"] = Experiment(

@@ -50,6 +50,17 @@ class Sequences:
         """Steps that are no padding, bool (B, T): ``inputs[steps]`` joins all sequences."""
         return np.arange(self.mask.shape[1]) < self.lengths[:, None]
 
+    def take(self, numbers: np.ndarray) -> Sequences:
+        """Return some of the sequences, by their numbers, int64 (n,)."""
+        counts = self.mask.sum(1)
+        first = np.cumsum(counts) - counts
+        rows = [np.arange(first[k], first[k] + counts[k]) for k in numbers]
+        found = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        return Sequences(
+            self.inputs[numbers], self.lengths[numbers], self.mask[numbers],
+            self.targets[found], self.truth[found],
+        )  # fmt: skip
+
     def dense(self, input_size: int) -> np.ndarray:
         """Return the inputs as float32 (B, T, I), symbols as vectors with a single one."""
         if self.inputs.ndim == 3:
@@ -124,8 +135,8 @@ class Criterion:
         wrong: How many of them may be wrong.
         mean_error: What the mean of their largest absolute errors must be below, or None.
         on: ``"training"``: the most recent ones, before each was learnt from; ``"test"``: as many
-            others, drawn once; ``"both"``: these, and a training set of the same size, which is
-            all that is learnt from.
+            others, drawn anew for each look; ``"both"``: these, and a training set of the same
+            size, which is all that is learnt from.
         before: The sequences needed are those before the window, in place of all to its end.
     """
 
