@@ -26,8 +26,9 @@ class Run(NamedTuple):
 def recipes() -> dict[str, Recipe]:
     """Return the recipes by name; what they need is imported here."""
     from longspan.experiments.modern import run_modern
+    from longspan.experiments.original import run_original
 
-    return {"modern": run_modern}
+    return {"modern": run_modern, "original": run_original}
 
 
 def chosen(names: Iterable[str]) -> list[str]:
