@@ -77,9 +77,7 @@ def _originals() -> dict[str, Original]:
         if name.startswith("2c"):
             inputs = experiment.problem.input_size
             network = OnlineNetwork(inputs, 2, blocks=2, biased=())
-            found[name] = Original(
-                network, 0.01, 0.2, 10 * published, criterion=_LAG, deviation=every
-            )
+            found[name] = Original(network, 0.01, 0.2, 10 * published)
         if name.startswith("3"):
             found[name] = Original(
                 OnlineNetwork(1, 1, blocks=3, biased=("cells", "gates")),
@@ -88,7 +86,11 @@ def _originals() -> dict[str, Original]:
             )  # fmt: skip
         if name.startswith("adding"):
             found[name] = Original(
-                OnlineNetwork(2, 1, blocks=2, cells=2), 0.5, 0.1, 5_000_000, {"input": (-3.0, -6.0)}
+                OnlineNetwork(2, 1, blocks=2, cells=2),
+                0.5,
+                0.1,
+                2_020_000 if name == "adding-1000" else 5_000_000,
+                {"input": (-3.0, -6.0)},
             )
         if name.startswith("multiplication"):
             found[name] = Original(OnlineNetwork(2, 1, blocks=2, cells=2), 0.1, 0.1, 10_000_000)
@@ -96,7 +98,7 @@ def _originals() -> dict[str, Original]:
         OnlineNetwork(8, 4, blocks=2, cells=2), 0.5, 0.1, 2_000_000, {"input": (-2.0, -4.0)}
     )
     found["6b"] = Original(
-        OnlineNetwork(8, 8, blocks=3, cells=2), 0.1, 0.1, 5_000_000, {"input": (-2.0, -4.0, -6.0)}
+        OnlineNetwork(8, 8, blocks=3, cells=2), 0.1, 0.1, 2_000_000, {"input": (-2.0, -4.0, -6.0)}
     )
     return found
 
