@@ -28,7 +28,17 @@ _LAZY = {
     "Translator": "longspan.tasks.translate",
     "load": "longspan.tasks",
 }
-_SUBPACKAGES = ("cells", "data", "errors", "insight", "kernels", "nn", "tasks", "training")
+_SUBPACKAGES = (
+    "cells",
+    "data",
+    "errors",
+    "experiments",
+    "insight",
+    "kernels",
+    "nn",
+    "tasks",
+    "training",
+)
 
 __all__ = [
     "Classifier", "Forecaster", "LanguageModel", "SequenceFeatures", "Tagger", "Translator",

@@ -3,7 +3,7 @@
 A mistake of the user's ends with one message on standard error and exit code 2.
 """
 
-from longspan.cli import classify, forecast, language, models, tag, translate
+from longspan.cli import classify, forecast, language, models, reproduce, tag, translate
 from longspan.cli.application import app, main, with_file
 from longspan.cli.classify import print_class_scores
 from longspan.cli.forecast import print_scores
@@ -13,6 +13,6 @@ from longspan.cli.translate import print_translate_scores
 
 __all__ = [
     "app", "classify", "forecast", "language", "main", "models", "print_class_scores",
-    "print_language_scores", "print_scores", "print_tag_scores", "print_translate_scores", "tag",
-    "translate", "with_file",
+    "print_language_scores", "print_scores", "print_tag_scores", "print_translate_scores",
+    "reproduce", "tag", "translate", "with_file",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from longspan.errors import InputError, unknown_name
 from longspan.experiments.experiment import Settings
-from longspan.experiments.problem import Kind, Problem, Sequences
+from longspan.experiments.problem import Kind, Sequences, Sizes
 from longspan.nn import GRU, LSTM, RNN
 from longspan.nn.init import chrono_, forget_bias_, orthogonal_
 
@@ -56,20 +56,17 @@ class Network(nn.Module):
         InputError: If there is no such cell.
     """
 
-    def __init__(self, problem: Problem, cell: str, settings: Settings) -> None:
+    def __init__(self, problem: Sizes, cell: str, settings: Settings) -> None:
         super().__init__()
         if cell not in CELLS:
             raise InputError(unknown_name("cell", cell, CELLS))
         self.input_size, self.kind = problem.input_size, problem.kind
-        width = min(problem.input_size, WIDEST)
-        self.embedding = nn.Embedding(problem.input_size, width) if self._embeds else None
+        embeds = self.kind == "classes" and self.input_size > WIDEST
+        width = WIDEST if embeds else self.input_size
+        self.embedding = nn.Embedding(self.input_size, width) if embeds else None
         self.layer = CELLS[cell](width, settings.hidden_size, batch_first=True)
         self.output = nn.Linear(settings.hidden_size, problem.output_size)
         _initialise(self.layer, settings)
-
-    @property
-    def _embeds(self) -> bool:
-        return self.input_size > WIDEST
 
     def forward(self, sequences: Sequences) -> Tensor:
         """Return the outputs before their activation at the steps with a target, (N, P)."""

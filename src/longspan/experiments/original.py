@@ -207,7 +207,7 @@ class _Training:
             if needed is not None:
                 return needed
             if watch and self.seen % (100 * CHUNK) == 0:
-                _tell(watch, self.seen, self.original.limit, right, error)
+                tell(watch, self.seen, self.original.limit, right, error)
         return None
 
     def chunk(self, given: Sequences) -> tuple[int | None, float, float]:
@@ -263,7 +263,8 @@ class _Training:
         return self.criterion.met(correct, errors)
 
 
-def _tell(watch: Callable[..., None], seen: int, limit: int, right: float, error: float) -> None:
+def tell(watch: Callable[..., None], seen: int, limit: int, right: float, error: float) -> None:
+    """Tell how far a run is."""
     from longspan.experiments.modern import Progress  # which needs torch; this file does not
 
     watch(Progress(seen, limit, right, error))

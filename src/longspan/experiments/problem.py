@@ -88,8 +88,8 @@ class Sequences:
         return self.largest(np.abs(outputs - self.truth).max(1))
 
 
-class Problem(Protocol):
-    """A source of sequences, and the rule by which an answer to one is right."""
+class Sizes(Protocol):
+    """What a network must know of a problem."""
 
     @property
     def input_size(self) -> int:
@@ -105,6 +105,10 @@ class Problem(Protocol):
     def kind(self) -> Kind:
         """What the outputs mean."""
         ...
+
+
+class Problem(Sizes, Protocol):
+    """A source of sequences, and the rule by which an answer to one is right."""
 
     @property
     def chance(self) -> float:

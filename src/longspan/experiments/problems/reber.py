@@ -51,7 +51,6 @@ _ARCS = [(list(arcs.items()) * 2)[:2] for _, arcs in sorted(EMBEDDED.items())]
 _SYMBOL = np.array([[SYMBOLS.index(s) for s, _ in arcs] for arcs in _ARCS])
 _NEXT = np.array([[to for _, to in arcs] for arcs in _ARCS])
 _POSSIBLE = np.array([one_hot(s, len(SYMBOLS)).max(0) for s in _SYMBOL])
-_END = SYMBOLS.index("E")
 
 
 def _walk(generator: np.random.Generator, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,8 +84,8 @@ class EmbeddedReber:
             symbol, node = _walk(generator, node)
             symbols.append(symbol)
             nodes.append(node)
-            lengths += ~ended & (symbol != _END)
-            ended |= symbol == _END
+            lengths += ~ended & (node != 0)
+            ended |= node == 0
         steps = int(lengths.max(initial=0))
         mask = np.arange(steps) < lengths[:, None]
         found = np.stack(symbols, 1) if symbols else np.zeros((count, 1), np.int64)
