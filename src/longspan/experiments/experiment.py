@@ -139,7 +139,8 @@ def _experiments() -> dict[str, Experiment]:
     for T, sequences, wrong in ((100, 74_000, 1), (500, 209_000, 0), (1000, 853_000, 1)):
         found[f"adding-{T}"] = Experiment(
             f"4: adding, T = {T}", HS1997, Adding(T), _RECENT,
-            Published(sequences, 1.0, wrong, 2560), Settings(longest=float(T)),
+            Published(sequences, 1.0, wrong, 2560),
+            Settings(longest=float(T), max_sequences=100_000),
         )  # fmt: skip
     for wrong, sequences, failed in ((140, 482_000, 139), (13, 1_273_000, 14)):
         found[f"multiplication-{wrong}"] = Experiment(
