@@ -224,7 +224,7 @@ def test_adding_and_multiplication(seed, T):
             assert set(markers[1:-1]) <= {0.0, 1.0}
             marked = np.flatnonzero(markers == 1.0)
             assert 1 <= len(marked) <= 2
-            assert marked.min() < 10
+            assert marked.min() < 10 or len(marked) == 1  # then the first of all was marked
             assert marked.max() < T // 2
             told = [*values[marked], *[neutral] * (2 - len(marked))]
             wanted = 0.5 + sum(told) / 4.0 if low < 0 else told[0] * told[1]

@@ -63,6 +63,7 @@ class Settings:
         forget_bias: Initial bias of the forget gate; ``"chrono"`` spreads it over time scales up to
             `longest` (Tallec & Ollivier 2018), and likewise the GRU's update gate.
         longest: See `forget_bias`.
+        direct: Whether inputs reach the outputs directly, too.
         judge_every: Sequences between looks at a test set that a criterion is about.
         max_sequences: Training sequences after which a run has failed.
     """
@@ -75,8 +76,9 @@ class Settings:
     clip: float = 1.0
     forget_bias: float | Literal["chrono"] = "chrono"
     longest: float = 100.0
+    direct: bool = False
     judge_every: int = 500
-    max_sequences: int = 200_000
+    max_sequences: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _experiments() -> dict[str, Experiment]:
     for T, sequences, wrong in ((100, 74_000, 1), (500, 209_000, 0), (1000, 853_000, 1)):
         found[f"adding-{T}"] = Experiment(
             f"4: adding, T = {T}", HS1997, Adding(T), _RECENT,
-            Published(sequences, 1.0, wrong, 2560), Settings(longest=float(T)),
+            Published(sequences, 1.0, wrong, 2560),
+            Settings(longest=float(T)),
         )  # fmt: skip
     for wrong, sequences, failed in ((140, 482_000, 139), (13, 1_273_000, 14)):
         found[f"multiplication-{wrong}"] = Experiment(

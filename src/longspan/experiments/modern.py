@@ -136,18 +136,17 @@ class _Course:
     def epoch(self, epoch: int, start: int, rank: int, world_size: int) -> Iterator[Share]:
         """Yield new batches; a run is one epoch in one process, from its start."""
         del epoch, start, rank, world_size
-        order = np.zeros(0, np.int64)
-        for _ in range(len(self)):
+        order, limit = np.zeros(0, np.int64), self.settings.max_sequences
+        while self.needed is None and self.seen < limit:
+            size = min(self.settings.batch_size, limit - self.seen)
             if self.given is None:
-                yield Share(self.problem.draw(self.generator, self.settings.batch_size))
+                yield Share(self.problem.draw(self.generator, size))
             else:
                 if not len(order):
                     order = self.generator.permutation(len(self.given))
-                now, order = np.split(order, [self.settings.batch_size])
+                now, order = np.split(order, [size])
                 yield Share(self.given.take(now))
             self._judge()
-            if self.needed is not None:
-                return
 
     def loss(self, network: nn.Module, batch: Sequences, carried: Any) -> Loss:
         """Return the loss of a batch, and take note of how it was answered before it is learnt."""

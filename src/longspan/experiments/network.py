@@ -60,12 +60,15 @@ class Network(nn.Module):
         super().__init__()
         if cell not in CELLS:
             raise InputError(unknown_name("cell", cell, CELLS))
-        self.input_size, self.kind = problem.input_size, problem.kind
+        self.input_size = problem.input_size
+        self.kind: Kind = problem.kind
         embeds = self.kind == "classes" and self.input_size > WIDEST
         width = WIDEST if embeds else self.input_size
         self.embedding = nn.Embedding(self.input_size, width) if embeds else None
         self.layer = CELLS[cell](width, settings.hidden_size, batch_first=True)
-        self.output = nn.Linear(settings.hidden_size, problem.output_size)
+        self.direct = settings.direct
+        features = settings.hidden_size + (width if self.direct else 0)
+        self.output = nn.Linear(features, problem.output_size)
         _initialise(self.layer, settings)
 
     def forward(self, sequences: Sequences) -> Tensor:
@@ -75,7 +78,9 @@ class Network(nn.Module):
         else:
             x = torch.from_numpy(sequences.dense(self.input_size))
         found, _ = self.layer(x, lengths=torch.from_numpy(sequences.lengths))
-        return self.output(found[torch.from_numpy(sequences.mask)])
+        asked = torch.from_numpy(sequences.mask)
+        features = torch.cat([found[asked], x[asked]], 1) if self.direct else found[asked]
+        return self.output(features)
 
     def loss(self, outputs: Tensor, sequences: Sequences) -> Tensor:
         """Return the mean loss over all targets, a scalar."""

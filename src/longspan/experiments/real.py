@@ -107,13 +107,13 @@ def chorales(directory: Path) -> Parts:
     path = find(directory, CHORALES)
     try:
         found = json.loads(read_file(path))
-        parts = [_rolls(found[name]) for name in ("train", "valid", "test")]
+        train, validation, test = (_rolls(found[name]) for name in ("train", "valid", "test"))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(
             f"The file {path} does not hold chorales, lists of chords of MIDI numbers under train, "
             f"valid and test: {error!r}. Fetch it anew."
         ) from None
-    return Parts(*parts, "switches")
+    return Parts(train, validation, test, "switches")
 
 
 def _rolls(pieces: list[list[list[int]]]) -> Sequences:
