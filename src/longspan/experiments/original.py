@@ -135,7 +135,8 @@ def run_original(
 ) -> Record:
     """Train a paper's network as the paper did, and test it.
 
-    The same seed gives the same record on every machine, but for the seconds.
+    The same seed gives the same record on every machine, but for the seconds, which are the
+    processor's.
 
     Args:
         name: A key of `ORIGINALS`.
@@ -158,9 +159,9 @@ def run_original(
         original = replace(original, limit=max_sequences)
     problem = original.problem or experiment.problem
     training = Training(original, problem, original.criterion or experiment.criterion, seed)
-    start = time.perf_counter()
+    start = time.process_time()
     needed = training.run(watch)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     wrong, error = _test(training.learner, problem, np.random.default_rng((seed, 2)))
     return Record(
         experiment=name, recipe="original", cell=cell, seed=seed, success=needed is not None,
