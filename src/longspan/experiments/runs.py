@@ -32,7 +32,10 @@ def known() -> list[str]:
 
 def with_original() -> set[str]:
     """Return the experiments that there is a paper's own recipe for."""
-    return set()
+    from longspan.experiments.continual import CONTINUAL
+    from longspan.experiments.original import ORIGINALS
+
+    return {*ORIGINALS, *CONTINUAL}
 
 
 def chosen(names: Iterable[str]) -> list[str]:
@@ -137,7 +140,13 @@ def make(
 def _make(
     run: Run, data: Path | None, max_sequences: int | None, watch: Callable[..., None] | None
 ) -> Record:
-    name, _, cell, seed = run
+    name, recipe, cell, seed = run
+    if recipe == "original":
+        from longspan.experiments.continual import CONTINUAL, run_continual
+        from longspan.experiments.original import run_original
+
+        learn = run_continual if name in CONTINUAL else run_original
+        return learn(name, EXPERIMENTS[name], cell, seed, max_sequences=max_sequences, watch=watch)
     if name in EXPERIMENTS:
         from longspan.experiments.modern import run_modern
 
