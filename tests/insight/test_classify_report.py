@@ -13,6 +13,7 @@ from longspan.insight import classify_html
 from longspan.insight.classify_report import classify_verdict, confusion, reliability
 from longspan.insight.page import write_page
 from longspan.tasks.classify.scores import Evaluation, Mistake
+from longspan.training import History
 
 RNG = np.random.default_rng(0)
 TEXTS = [f"{'good' if k % 3 else '<b>bad</b>'} word{k % 4}" for k in range(60)]
@@ -63,7 +64,7 @@ def test_names_and_texts_are_shown_as_they_are(run):
 def test_empty_cases_still_make_a_page(run):
     for case in (
         replace(run, evaluation=None),
-        replace(run, steps=[], epochs=[], best_epoch=None, notes=[]),
+        replace(run, history=History(), notes=[]),
         replace(
             run, evaluation=replace(run.evaluation, mistakes=[], bins=[], roc=np.zeros((0, 2)))
         ),

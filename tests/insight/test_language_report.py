@@ -12,6 +12,7 @@ from longspan import LanguageModel
 from longspan.insight import language_html
 from longspan.insight.language_report import language_verdict, shaded
 from longspan.insight.page import write_page
+from longspan.training import History
 
 TEXT = "the cat sat on the mat.\nthe <b>dog</b> ate &amp; food!\n" * 30
 
@@ -58,7 +59,7 @@ def test_a_text_is_shown_as_it_is(run):
 def test_empty_cases_still_make_a_page(run):
     for case in (
         replace(run, evaluation=None),
-        replace(run, steps=[], epochs=[], best_epoch=None, samples={}, notes=[]),
+        replace(run, history=History(), samples={}, notes=[]),
         replace(run, evaluation=replace(run.evaluation, passage=(), bits=np.zeros(0), bands=())),
     ):
         assert parsed(without_plotly(language_html(case))).headings[-1] == "Settings"

@@ -12,6 +12,9 @@ from tests.insight.pages import HOSTILE, browser, check_in_browser, parsed, with
 from longspan import Forecaster
 from longspan.insight import forecast_html, verdict, write_report
 from longspan.insight.course import POINTS, thin
+from longspan.training import History
+
+EPOCH = {"epoch": 1, "step": 3, "train_loss": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +68,8 @@ def test_empty_cases_still_make_a_page(run):
     )
     cases = [
         replace(run, evaluation=None),
-        replace(run, steps=[], epochs=[], best_epoch=None),
-        replace(run, epochs=[{"epoch": 1, "step": 3, "train_loss": 1.0}], best_epoch=None),
+        replace(run, history=History()),
+        replace(run, history=replace(run.history, epochs=[EPOCH], best_epoch=None, flow=[])),
         replace(run, sample_series={}, splits=[], notes=[]),
         replace(run, evaluation=replace(evaluation, model=unknown, interval=None)),
         replace(run, evaluation=replace(evaluation, model=median, interval=None)),

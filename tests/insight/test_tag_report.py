@@ -13,6 +13,7 @@ from longspan.insight.page import write_page
 from longspan.insight.tag_report import tag_verdict
 from longspan.tasks.tag.baselines import MOST_FREQUENT
 from longspan.tasks.tag.scores import Mistake
+from longspan.training import History
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_empty_cases_still_make_a_page(run, plain_run):
     for case in (
         replace(run, evaluation=None),
         replace(plain_run, evaluation=None, notes=[]),
-        replace(run, steps=[], epochs=[], best_epoch=None, transitions=None, notes=[]),
+        replace(run, history=History(), transitions=None, notes=[]),
         replace(run, evaluation=replace(run.evaluation, worst=(), surest=(), confusions={})),
     ):
         assert parsed(without_plotly(tag_html(case))).headings[-1] == "Settings"

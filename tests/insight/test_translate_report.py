@@ -13,6 +13,7 @@ from longspan.insight import translate_html
 from longspan.insight.page import write_page
 from longspan.insight.translate_report import attention, groups, translate_verdict
 from longspan.tasks.translate.results import Alignment
+from longspan.training import History
 
 PAIRS = [(f"a{k % 7} <b> b{k % 5} c{k % 3}", f"x{k % 7} &amp; y{k % 5}") for k in range(105)]
 
@@ -86,7 +87,7 @@ def test_best_and_worst(run):
 def test_empty_cases_still_make_a_page(run):
     for case in (
         replace(run, evaluation=None, alignments={}),
-        replace(run, steps=[], epochs=[], best_epoch=None, notes=[]),
+        replace(run, history=History(), notes=[]),
         replace(run, evaluation=replace(run.evaluation, examples=())),
     ):
         assert parsed(without_plotly(translate_html(case))).headings[-1] == "Settings"

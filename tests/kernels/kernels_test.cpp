@@ -1,6 +1,7 @@
 // The kernels without Python: random problems in buffers of exactly the right size, for sanitizers
 // and for processors that only an emulator can show. Each build must agree with the baseline, and
 // each gradient with the change of the loss along a random direction.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +45,7 @@ struct Case {
   std::vector<std::pair<Floats*, Floats*>> inputs;  // with their gradients
   std::vector<std::int64_t> lengths;
   std::vector<std::uint8_t> reset;
+  std::vector<double> flow;
   std::vector<std::pair<Floats*, Floats>> outputs;  // with the loss's slope
 
   Floats* keep(Floats values) {
@@ -147,6 +149,25 @@ void fill(Case& c, Random& random) {
   if (random.coin(4))
     for (int k = 0; k < records; ++k)
       p.record[k] = c.output(random, p.T * p.B * p.H, &p.d_record[k]);
+  if (random.coin(2)) {
+    c.flow.resize(static_cast<std::size_t>(2 * p.T));
+    p.flow = c.flow.data();
+  }
+}
+
+// After each row's last step nothing comes back but the gradients of the outputs.
+double last_flow(const Problem& p) {
+  double sum = 0.0;
+  for (index b = 0; b < p.B; ++b) {
+    const index n = p.lengths ? p.lengths[b] : p.T;
+    if (!n) continue;
+    const float* out = p.d_output.data + (p.reverse ? 0 : n - 1) * p.d_output.step + b * p.d_output.row;
+    for (index u = 0; u < p.P; ++u) {
+      const double d = static_cast<double>(out[u]) + static_cast<double>(p.d_h_n[b * p.P + u]);
+      sum += d * d;
+    }
+  }
+  return sum;
 }
 
 struct Aligned {
@@ -219,7 +240,11 @@ void check_builds(Case& c, int seed, float allowed) {
   int last = 0;
   while (builds[last + 1]) ++last;
   for (int k = last; k >= 0; --k) {
+    std::fill(c.flow.begin(), c.flow.end(), 0.0);
     run(c, *builds[k], true);
+    if (c.p.flow)
+      expect(std::fabs(c.flow[0] - last_flow(c.p)) <= 1e-4 * (last_flow(c.p) + 1e-2), "flow", seed,
+             c.flow[0], last_flow(c.p));
     std::vector<Floats> found;
     for (const auto& [values, slope] : c.outputs) found.push_back(*values);
     for (const auto& [values, gradient] : c.inputs) found.push_back(*gradient);

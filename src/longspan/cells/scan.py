@@ -36,11 +36,15 @@ class ScanResult(NamedTuple):
         output: h of every step, (T, B, P); zero beyond a row's length.
         state: The states after each row's last step, each (B, width).
         gates: Gates by name, each (T, B, H), zero beyond a row's length; None if not asked for.
+        states: By name, what the cell made of each state at each of the T steps, (B, width), as
+            tensors through which the output and all later states were computed. Their gradients
+            are therefore total derivatives. None if not asked for.
     """
 
     output: Tensor
     state: State
     gates: dict[str, Tensor] | None = None
+    states: dict[str, tuple[Tensor, ...]] | None = None
 
 
 def scan(
@@ -53,6 +57,7 @@ def scan(
     noise: Noise | None = None,
     normalisers: Mapping[str, Normaliser] | None = None,
     record_gates: bool = False,
+    record_states: bool = False,
 ) -> ScanResult:
     """Run a cell over a whole sequence: one layer, one direction. The specification.
 
@@ -72,12 +77,14 @@ def scan(
         noise: Random masks, drawn beforehand.
         normalisers: By place: ``"ih"``, ``"hh"``, ``"c"``.
         record_gates: Whether to return every step's gates.
+        record_states: Whether to return every step's states.
     """
     layout, normalisers = layout or Layout(), normalisers or {}
     x_gates = input_gates(x, params, layout, normalisers)
     return scan_gates(
         cell, x_gates, state, params,
         layout=layout, noise=noise, normalisers=normalisers, record_gates=record_gates,
+        record_states=record_states,
     )  # fmt: skip
 
 
@@ -91,6 +98,7 @@ def scan_gates(
     noise: Noise | None = None,
     normalisers: Mapping[str, Normaliser] | None = None,
     record_gates: bool = False,
+    record_states: bool = False,
 ) -> ScanResult:
     """Run a cell over what `input_gates` made of the inputs, as `scan` does.
 
@@ -103,6 +111,7 @@ def scan_gates(
         noise: Random masks.
         normalisers: By place: ``"hh"``, ``"c"``.
         record_gates: Whether to return every step's gates.
+        record_states: Whether to return every step's states.
     """
     layout, noise = layout or Layout(), noise or Noise()
     normalisers = normalisers or {}
@@ -111,19 +120,29 @@ def scan_gates(
     steps = len(x_gates)
     outputs: list[Tensor] = [x_gates] * steps
     records: list[dict[str, Tensor]] = [{}] * steps
+    states: list[State] = [()] * steps
     for t in reversed(range(steps)) if layout.reverse else range(steps):
         rows = None if active is None else active[t]
         if resets is not None:
             state = tuple(torch.where(resets[t][:, None], 0.0, s) for s in state)
         new, gates = cell.step(x_gates[t], state, Step(params, noise, t, rows, normalisers))
         outputs[t], records[t] = new[0], gates
+        if record_states:
+            states[t] = new
         if rows is not None:
             outputs[t] = torch.where(rows[:, None], new[0], 0.0)
             new = tuple(torch.where(rows[:, None], n, s) for n, s in zip(new, state, strict=True))
         state = new
     empty = x_gates.new_zeros(0, x_gates.shape[1], state[0].shape[1])
     output = torch.stack(outputs) if outputs else empty
-    return ScanResult(output, state, _stack(records, active) if record_gates else None)
+    return ScanResult(
+        output,
+        state,
+        _stack(records, active) if record_gates else None,
+        {name: tuple(s[k] for s in states) for k, name in enumerate(cell.states)}
+        if record_states
+        else None,
+    )
 
 
 def input_gates(

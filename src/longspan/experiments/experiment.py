@@ -114,18 +114,23 @@ _RECENT = Criterion(2000, mean_error=0.01)
 _LAG = Criterion(10_000, before=True)
 
 
+_ONE_SYMBOL = Settings(batch_size=20, learning_rate=3e-3, forget_bias=5.0)
+
+
 def _experiments() -> dict[str, Experiment]:
     found = {
         "reber": Experiment(
             "1: embedded Reber grammar", HS1997, EmbeddedReber(), Criterion(256, on="both"),
             Published(8440, 1.0, note="3 blocks of 2 cells, learning rate 0.5; others 97 to 100 %"),
+            Settings(longest=20.0),
         ),
         "2a": Experiment(
-            "2a: regular time lag, p = 100", HS1997, RegularLag(100), _LAG, Published(5040, 1.0)
+            "2a: regular time lag, p = 100", HS1997, RegularLag(100), _LAG, Published(5040, 1.0),
+            _ONE_SYMBOL,
         ),
         "2b": Experiment(
             "2b: time lag without regularities, p = 100", HS1997, NoisyLag(100), _LAG,
-            Published(5680, 1.0),
+            Published(5680, 1.0), _ONE_SYMBOL,
         ),
     }  # fmt: skip
     for q, p, sequences in (
@@ -136,6 +141,7 @@ def _experiments() -> dict[str, Experiment]:
         found[f"2c-{q}-{p}"] = Experiment(
             f"2c: long time lag, q = {q}, p = {p}", HS1997, LongLag(q, p), _LAG,
             Published(sequences, 1.0),
+            Settings(batch_size=20, learning_rate=5e-3, longest=1.1 * q),
         )  # fmt: skip
     found |= _two_sequences()
     for T, sequences, wrong in ((100, 74_000, 1), (500, 209_000, 0), (1000, 853_000, 1)):
@@ -172,24 +178,31 @@ def _two_sequences() -> dict[str, Experiment]:
             Published(sequences, 1.0, note="the paper notes that guessing weights solves 3a sooner")
             if task == "a"
             else Published(sequences, 1.0),
+            Settings(longest=float(T)),
         )  # fmt: skip
     return found
 
 
 def _later() -> dict[str, Experiment]:
     ours = "The criterion is ours: the paper has none that fits."
+    beyond = f"{ours} Test strings have n from 11 to 50, more than in training."
     found = {
         "continual-reber": Experiment(
             "Continual embedded Reber grammar", GERS2000, ContinualReber(1000),
             Criterion(10, on="test"),
             Published(None, 0.18, note="62 % with a decaying learning rate"),
-            deviation="Ten test streams are 100,000 symbols long in place of 1,000,000.",
+            Settings(batch_size=10, learning_rate=5e-3, longest=20.0, judge_every=500),
+            test=ContinualReber(100_000), tested=10,
+            deviation="Ten test streams are 100,000 symbols long in place of 1,000,000, and so is "
+            "what counts as solved: all of them without a mistake.",
         ),
         "anbn": Experiment(
-            "Counting aⁿbⁿ, n ≤ 10", GERS2001, Counting(2), Criterion(1000), deviation=ours
+            "Counting aⁿbⁿ, n ≤ 10", GERS2001, Counting(2), Criterion(1000),
+            test=Counting(2, 11, 50), deviation=beyond,
         ),
         "anbncn": Experiment(
-            "Counting aⁿbⁿcⁿ, n ≤ 10", GERS2001, Counting(3), Criterion(1000), deviation=ours
+            "Counting aⁿbⁿcⁿ, n ≤ 10", GERS2001, Counting(3), Criterion(1000),
+            test=Counting(3, 11, 50), deviation=beyond,
         ),
     }  # fmt: skip
     for F in (10, 50):
@@ -210,6 +223,7 @@ def _later() -> dict[str, Experiment]:
         found[f"copying-{T}"] = Experiment(
             f"Copying memory, T = {T}", ARJOVSKY, Copying(T), Criterion(1000),
             Published(None, None, note="their LSTM stays near the baseline without a memory"),
+            Settings(hidden_size=128, learning_rate=2e-3, longest=1.5 * T),
             deviation=ours,
         )  # fmt: skip
     return found

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from longspan.training import History
+
 #: Colours that colour-blind readers tell apart (Okabe & Ito 2008).
 ACTUAL, MODEL, BASELINE, VALIDATION, MUTED = "#333333", "#0072B2", "#E69F00", "#009E73", "#999999"
 #: Points of a line that are drawn at most; beyond that, the extremes of equal stretches.
 POINTS = 2000
-
-
-class Course(Protocol):
-    """What a training leaves behind, as `longspan.training.History` has it."""
-
-    steps: list[dict[str, float]]
-    epochs: list[dict[str, float]]
-    best_epoch: int | None
+#: Lines in a figure of the gradient flow, at most, and their colours, from near to far (viridis).
+FLOW_LINES = 6
+FLOW_COLORS = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#d8c21d")
 
 
 def thin(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,25 +70,25 @@ def _list(y: Any) -> list[float | None]:
     return [None if np.isnan(v) else float(v) for v in np.asarray(y, float)]
 
 
-def losses(run: Course) -> go.Figure:
+def losses(history: History) -> go.Figure:
     """Return the loss of every step, smoothed, and the validation loss of every epoch."""
     made = figure(xaxis_title="optimiser step", yaxis_title="loss")
-    steps = np.array([r["step"] for r in run.steps])
-    values = np.array([r["loss"] for r in run.steps])
+    steps = np.array([r["step"] for r in history.steps])
+    values = np.array([r["loss"] for r in history.steps])
     made.add_trace(line(*thin(steps, values), "training, each step", "#c9dcea", width=1))
     made.add_trace(line(*thin(steps, _smooth(values)), "training, smoothed", MODEL))
-    judged = [r for r in run.epochs if "validation_loss" in r]
+    judged = [r for r in history.epochs if "validation_loss" in r]
     if judged:
         x, y = ([r[k] for r in judged] for k in ("step", "validation_loss"))
         made.add_trace(line(x, y, "validation", VALIDATION))
-    best = next((r for r in judged if r["epoch"] == run.best_epoch), None)
+    best = next((r for r in judged if r["epoch"] == history.best_epoch), None)
     if best is not None:
         made.add_vline(x=best["step"], line_dash="dot", line_color=VALIDATION,
-                       annotation_text=f"best: epoch {run.best_epoch}")  # fmt: skip
+                       annotation_text=f"best: epoch {history.best_epoch}")  # fmt: skip
     return made
 
 
-def gradients(run: Course) -> go.Figure:
+def gradients(history: History) -> go.Figure:
     """Return the gradient's norm before clipping, and the share that clipping removed."""
     made = figure(
         xaxis_title="optimiser step", yaxis_title="gradient norm", yaxis_type="log",
@@ -99,21 +96,57 @@ def gradients(run: Course) -> go.Figure:
                 "showgrid": False, "automargin": True, "type": "linear",
                 "tickmode": "linear", "dtick": 25},
     )  # fmt: skip
-    steps = np.array([r["step"] for r in run.steps])
+    steps = np.array([r["step"] for r in history.steps])
     for key, factor, name, color, side in (
         ("clipped", 100.0, "share clipped, %", BASELINE, "y2"),
         ("grad_norm", 1.0, "norm before clipping", MODEL, "y"),
     ):
-        values = factor * np.array([r[key] for r in run.steps])
+        values = factor * np.array([r[key] for r in history.steps])
         made.add_trace(line(*thin(steps, values), name, color, width=1.2, yaxis=side))
     return made
 
 
-def rates(run: Course) -> go.Figure:
+def rates(history: History) -> go.Figure:
     """Return the learning rate of every step."""
     made = figure(220, xaxis_title="optimiser step", yaxis_title="learning rate")
-    x, y = (np.array([r[k] for r in run.steps]) for k in ("step", "learning_rate"))
+    x, y = (np.array([r[k] for r in history.steps]) for k in ("step", "learning_rate"))
     made.add_trace(line(*thin(x, y), "learning rate", MODEL, showlegend=False))
+    return made
+
+
+def flows(history: History) -> dict[str, go.Figure]:
+    """Return how much gradient came to each layer's states and weights, by what is shown.
+
+    A state's figure has a line for some of the distances to the last step.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for key in dict.fromkeys(key for record in history.flow for key in record if key != "step"):
+        _, layer, what, part = key.split("/")
+        groups.setdefault(f"{layer}: {what.replace('_', ' ')}", {})[part] = key
+    made = {}
+    for title, parts in groups.items():
+        by_lag = all(part.startswith("lag ") for part in parts)
+        lags = sorted(parts, key=lambda part: int(part[4:])) if by_lag else list(parts)
+        shown = [lags[k] for k in _spread(len(lags), FLOW_LINES)]
+        made[title] = _lines_of(history, {p: parts[p] for p in shown}, by_lag)
+    return made
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Return at most so many of `count` places, the first and the last among them."""
+    return sorted({round(k) for k in np.linspace(0, count - 1, min(count, most))})
+
+
+def _lines_of(history: History, parts: dict[str, str], by_lag: bool) -> go.Figure:
+    made = figure(
+        xaxis_title="optimiser step", yaxis_title="norm of the gradient", yaxis_type="log",
+        yaxis_exponentformat="power",
+    )  # fmt: skip
+    for (name, key), color in zip(parts.items(), FLOW_COLORS, strict=False):
+        records = [r for r in history.flow if r.get(key, 0.0) > 0.0]  # 0 has no logarithm
+        x, y = (np.array([r[k] for r in records]) for k in ("step", key))
+        title = f"{name[4:]} steps before the last" if by_lag else name
+        made.add_trace(line(*thin(x, y), title, color, width=1.5))
     return made
 
 

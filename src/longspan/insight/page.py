@@ -23,8 +23,7 @@ def page(
 
     Args:
         template: Its file in ``templates``.
-        run: What is shown of the training: a `longspan.insight.course.Course` with ``title``,
-            ``settings``, ``facts`` and ``versions``.
+        run: What is shown of the training: a `longspan.tasks.running.Run`.
         verdict: In one sentence whether the network was worth its while.
         charts: Figures by the id under which the page shows them.
         context: What the template needs besides.
@@ -37,16 +36,19 @@ def page(
         loader=PackageLoader("longspan.insight"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    if run.steps:
-        charts = charts | {
-            "losses": course.losses(run), "gradients": course.gradients(run),
-            "rates": course.rates(run),
+    charts = dict(charts)
+    if run.history.steps:
+        charts |= {
+            "losses": course.losses(run.history), "gradients": course.gradients(run.history),
+            "rates": course.rates(run.history),
         }  # fmt: skip
+    shown = named(charts, "flow", course.flows(run.history))
     data = {name: Markup(_json(chart)) for name, chart in charts.items()}
     made = environment.get_template(template)
     return made.render(
-        **context, run=run, verdict=verdict, charts=data, plotly=Markup(get_plotlyjs())
-    )
+        **context, run=run, verdict=verdict, charts=data, flows=shown,
+        plotly=Markup(get_plotlyjs()),
+    )  # fmt: skip
 
 
 def named(charts: dict[str, go.Figure], kind: str, made: dict[str, go.Figure]) -> dict[str, str]:

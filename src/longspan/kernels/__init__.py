@@ -8,17 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from longspan.kernels.call import Call, Implementation
-    from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, run
+    from longspan.kernels.call import Call, Flow, Implementation
+    from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, intercept, run
     from longspan.kernels.masks import random_mask
     from longspan.kernels.stepper import Stepper
 
 __all__ = [
-    "IMPLEMENTATIONS", "Call", "Implementation", "Stepper", "choose", "explain", "force",
-    "random_mask", "run",
+    "IMPLEMENTATIONS", "Call", "Flow", "Implementation", "Stepper", "choose", "explain", "force",
+    "intercept", "random_mask", "run",
 ]  # fmt: skip
 
-_HOME = {"Call": "call", "Implementation": "call", "Stepper": "stepper", "random_mask": "masks"}
+_HOME = {
+    "Call": "call", "Flow": "call", "Implementation": "call", "Stepper": "stepper",
+    "random_mask": "masks",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # so that Stepper can be had without importing torch

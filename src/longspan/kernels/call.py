@@ -6,17 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from longspan.cells import Cell, Layout, Noise, Normaliser, ScanResult
 from longspan.cells.cell import Parameters, State
 
 
+class Flow:
+    """How much gradient reaches each step of a layer: backward adds to it.
+
+    Attributes:
+        squares: Sums over rows and units of (∂L/∂h)² and of the LSTM's (∂L/∂c)², by the number of
+            steps to each row's last (in reverse: its first), (T, 2) in float64; derivatives through
+            all that comes after. Beyond the longest call so far there is nothing.
+        rows: Rows that have so many steps, (T,).
+    """
+
+    def __init__(self) -> None:
+        self.squares = torch.zeros(0, 2, dtype=torch.float64)
+        self.rows = torch.zeros(0)
+
+    def room(self, steps: int, batch: int, lengths: Tensor | None) -> Tensor:
+        """Count the rows of a call; return where its squares are to be added, (T, 2)."""
+        missing = steps - len(self.rows)
+        if missing > 0:
+            self.squares = torch.cat([self.squares, self.squares.new_zeros(missing, 2)])
+            self.rows = torch.cat([self.rows, self.rows.new_zeros(missing)])
+        if lengths is None:
+            self.rows[:steps] += batch
+        else:
+            self.rows[:steps] += (lengths.cpu() > torch.arange(steps)[:, None]).sum(1)
+        return self.squares[:steps]
+
+
 @dataclass(frozen=True)
 class Call:
     """One layer, one direction, a whole sequence.
 
-    The fields are the arguments of `longspan.cells.scan`; `label` names the layer to `explain`.
+    The fields are the arguments of `longspan.cells.scan`; `label` names the layer to `explain`,
+    and backward adds to `flow` where gradients are to be measured.
     """
 
     cell: Cell
@@ -28,6 +57,8 @@ class Call:
     normalisers: Mapping[str, Normaliser] = field(default_factory=dict)
     record_gates: bool = False
     label: str = "layer"
+    record_states: bool = False
+    flow: Flow | None = None
 
 
 class Implementation(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -27,6 +27,9 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
 
 _trace: ContextVar[list[str] | None] = ContextVar("longspan_trace", default=None)
 _forced: ContextVar[str | None] = ContextVar("longspan_kernel", default=None)
+#: Sees, and may change, every call before it runs.
+Handler = Callable[[Call], ScanResult]
+_handler: ContextVar[Handler | None] = ContextVar("longspan_handler", default=None)
 
 
 @contextmanager
@@ -47,6 +50,32 @@ def force(name: str) -> Iterator[None]:
         yield
     finally:
         _forced.reset(token)
+
+
+@contextmanager
+def intercept(handler: Handler) -> Iterator[None]:
+    """Pass every call inside to a handler, which returns the result.
+
+    The handler may change the call and pass it on by `run`, which then goes to the handler around
+    this one, if there is one. Graphs that ``torch.compile`` made earlier hold no calls.
+
+    Args:
+        handler: From a call to its result.
+    """
+    outer = _handler.get()
+
+    def handle(call: Call) -> ScanResult:
+        token = _handler.set(outer)
+        try:
+            return handler(call)
+        finally:
+            _handler.reset(token)
+
+    token = _handler.set(handle)
+    try:
+        yield
+    finally:
+        _handler.reset(token)
 
 
 def choose(call: Call) -> tuple[str, dict[str, str]]:
@@ -80,6 +109,9 @@ def run(call: Call) -> ScanResult:
         native = IMPLEMENTATIONS["native"]
         if native.why_not(call) is None:
             return native.run(call)
+    handler = _handler.get()
+    if handler is not None:
+        return handler(call)
     name, declined = choose(call)
     trace = _trace.get()
     if trace is not None:

@@ -15,17 +15,21 @@ from torch import Tensor
 
 from longspan.cells.scan import check_lengths
 from longspan.kernels import native
+from longspan.kernels.call import Flow
 from longspan.kernels.program import CONSTANTS, Program, by_reference, empty_outputs
 from longspan.kernels.reference import differentiable_gradients
 
 
-def scan(program: Program, tensors: list[Tensor]) -> tuple[Tensor, ...]:
-    """Run a program on CPU tensors; return output, states and recorded gates."""
+def scan(program: Program, tensors: list[Tensor], flow: Flow | None = None) -> tuple[Tensor, ...]:
+    """Run a program on CPU tensors; return output, states and recorded gates.
+
+    In eager mode backward adds to `flow`; graphs do not measure it.
+    """
     training = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
     if torch.compiler.is_compiling() or not _is_plain(tensors[0]):
         return tuple(torch.ops.longspan.scan(tensors, program.to_text(), training)[:-1])
     if training:
-        return _Scan.apply(program, *tensors)  # type: ignore[return-value]
+        return _Scan.apply(program, flow, *tensors)  # type: ignore[return-value]
     return native.forward(program, tensors, training=False)[0]
 
 
@@ -38,9 +42,9 @@ class _Scan(torch.autograd.Function):
     """The kernels in eager mode. Backward overwrites what forward kept, so it runs once."""
 
     @staticmethod
-    def forward(ctx: Any, program: Program, *tensors: Tensor) -> Any:  # type: ignore[override]
+    def forward(ctx: Any, program: Program, flow: Flow | None, *tensors: Tensor) -> Any:  # type: ignore[override]
         outputs, saved = native.forward(program, tensors, training=True)
-        ctx.program, ctx.saved = program, saved
+        ctx.program, ctx.flow, ctx.saved = program, flow, saved
         ctx.save_for_backward(*tensors, outputs[0])
         ctx.set_materialize_grads(False)
         return outputs
@@ -48,15 +52,15 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:  # type: ignore[override]
         *tensors, output = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[1:]
+        wanted = ctx.needs_input_grad[2:]
         if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
             run = partial(by_reference, ctx.program)
-            return (None, *differentiable_gradients(run, tensors, wanted, gradients))
+            return (None, None, *differentiable_gradients(run, tensors, wanted, gradients))
         saved, ctx.saved = ctx.saved, None
         if saved is None:  # a second backward through the same graph
             (output, *_), saved = native.forward(ctx.program, tensors, training=True)
-        found = native.backward(ctx.program, tensors, output, saved, gradients, wanted)
-        return (None, *found)
+        found = native.backward(ctx.program, tensors, output, saved, gradients, wanted, ctx.flow)
+        return (None, None, *found)
 
 
 # --- Operators, for graphs ----------------------------------------------------------------------

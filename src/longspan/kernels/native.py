@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from longspan.kernels.call import Flow
 from longspan.kernels.loader import native as _native
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs, widths
 
@@ -53,12 +54,17 @@ def backward(
     saved: Any,
     gradients: Sequence[Tensor | None],
     wanted: Sequence[bool],
+    flow: Flow | None = None,
 ) -> list[Tensor | None]:
     """Return the gradients of the wanted tensors from those of the outputs.
 
-    Overwrites `saved`.
+    Overwrites `saved`, and adds to `flow`.
     """
     given = _as_read(program, tensors)
+    room = None
+    if flow is not None:
+        steps, batch, _ = given[0].shape
+        room = flow.room(steps, batch, program.named(given).get("lengths"))
     # The lists keep tensors alive while C++ knows their addresses.
     incoming = [g if g is None else g.contiguous() for g in gradients[1:]]
     first = gradients[0]
@@ -73,7 +79,7 @@ def backward(
         output.data_ptr(), output.stride(),
         [_address(first), *map(_address, incoming)], _strides(first),
         [_address(t) for t in found], _strides(found[0]),
-        saved.address if hasattr(saved, "address") else _aligned(saved),
+        saved.address if hasattr(saved, "address") else _aligned(saved), _address(room),
     )  # fmt: skip
     return found
 

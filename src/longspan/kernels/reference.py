@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ class Reference:
 
     def run(self, call: Call) -> ScanResult:
         """Run the scan."""
-        return scan(
+        measured = call.flow is not None and torch.is_grad_enabled()
+        result = scan(
             call.cell,
             call.x,
             call.state,
@@ -29,7 +31,33 @@ class Reference:
             noise=call.noise,
             normalisers=call.normalisers,
             record_gates=call.record_gates,
+            record_states=call.record_states or measured,
         )
+        if measured:
+            _measure(call, result)
+        return result if call.record_states else result._replace(states=None)
+
+
+def _measure(call: Call, result: ScanResult) -> None:
+    """Let the gradients of every step's states, when they come, be added to the call's flow."""
+    assert call.flow is not None
+    assert result.states is not None
+    steps, batch, _ = call.x.shape
+    lengths = call.layout.lengths
+    squares = call.flow.room(steps, batch, lengths)
+    ends = torch.full((batch,), steps) if lengths is None else lengths.cpu()
+    at = torch.arange(steps)[:, None]
+    to_come = at.expand(-1, batch) if call.layout.reverse else ends - 1 - at
+    for column, name in enumerate(call.cell.states[: squares.shape[1]]):
+        for t, state in enumerate(result.states[name]):
+            if state.requires_grad:
+                add = partial(_add_squares, squares[:, column], to_come[t], at[t] < ends)
+                state.register_hook(add)
+
+
+def _add_squares(to: Tensor, places: Tensor, rows: Tensor, gradient: Tensor) -> None:
+    squares = gradient.detach().double().square().sum(1).cpu()
+    to.index_add_(0, places[rows], squares[rows])
 
 
 def differentiable_gradients(

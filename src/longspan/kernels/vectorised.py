@@ -36,6 +36,8 @@ class Native:
             return "the tensors are not on the CPU"
         if call.x.dtype not in (torch.float32, torch.bfloat16):
             return f"the dtype is {call.x.dtype}, not float32 or bfloat16"
+        if call.record_states:
+            return "every step's states are recorded"
         if 0 in call.x.shape[:2]:
             return "the input is empty"
         if any(not _is_native(place, n) for place, n in call.normalisers.items()):
@@ -48,9 +50,9 @@ class Native:
         """Run the kernels; differentiable any number of times."""
         program, tensors = program_of(_with_input_normalised(call))
         if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
-            return unflatten(program, fused.scan(program, tensors))
+            return unflatten(program, fused.scan(program, tensors, call.flow))
         wide = [t.float() if t.is_floating_point() else t for t in tensors]
-        values = fused.scan(program, wide)
+        values = fused.scan(program, wide, call.flow)
         return unflatten(program, tuple(v.to(call.x.dtype) for v in values))
 
 

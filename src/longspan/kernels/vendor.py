@@ -31,6 +31,7 @@ class Vendor:
             "the batch is ragged": call.layout.lengths is not None,
             "rows are reset inside the sequence": call.layout.reset is not None,
             "gates are recorded": call.record_gates,
+            "every step's states are recorded": call.record_states,
             "zoneout or recurrent dropout is on": call.noise != Noise(),
             "normalisation is on": bool(call.normalisers),
             "the input is empty": call.x.numel() == 0 or call.x.shape[1] == 0,

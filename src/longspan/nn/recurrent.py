@@ -61,6 +61,10 @@ class Recurrent(nn.Module):
         InputError: If an option's value cannot be used.
     """
 
+    #: Where backward adds up how much gradient reaches each step, one `kernels.Flow` a layer and
+    #: direction, in the order of the state; None while nobody measures (`training.FlowMeter`).
+    flows: list[kernels.Flow] | None = None
+
     def __init__(
         self,
         cell: Cell,
@@ -237,6 +241,7 @@ class Recurrent(nn.Module):
             self._normalisers(layer, direction),
             record,
             f"layer {layer}" + (" reverse" if direction else ""),
+            flow=None if self.flows is None else self.flows[index],
         )
 
     def _noise(self, x: Tensor, state: State) -> Noise:

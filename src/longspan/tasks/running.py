@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,29 @@ from longspan.training import (
     TensorBoardLogger,
     is_main_process,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything a report shows of one training and its evaluation; a task's own adds to it.
+
+    Attributes:
+        title: What was learnt from, the file's name for example.
+        evaluation: The task's scores on data that the model did not see, or None.
+        history: The course of the training.
+        settings: The resolved options.
+        facts: Sizes and counts by name: parameters, rows, seconds of training, threads.
+        versions: Package versions by name.
+        notes: What was found in the data and done about it.
+    """
+
+    title: str
+    evaluation: Any = None
+    history: History = field(default_factory=History)
+    settings: dict[str, Any]
+    facts: dict[str, Any]
+    versions: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 def loggers(log_dir: str | Path | None, tensorboard: bool, progress: bool) -> list[Logger]:

@@ -9,12 +9,14 @@ from longspan.training.batches import (
 )
 from longspan.training.clipping import Clipping
 from longspan.training.distributed import is_main_process
+from longspan.training.flow import FlowMeter
 from longspan.training.history import History
 from longspan.training.logs import JsonLinesLogger, Logger, RichProgress, TensorBoardLogger
-from longspan.training.loop import Loss, LossFunction, Plan, train
+from longspan.training.loop import FLOW_EVERY, train
+from longspan.training.plan import Loss, LossFunction, Plan
 
 __all__ = [
-    "Batches", "BucketedBatches", "Clipping", "History", "JsonLinesLogger", "Logger", "Loss",
-    "LossFunction", "Plan", "RichProgress", "Share", "ShuffledBatches", "StreamBatches",
-    "TensorBoardLogger", "is_main_process", "train",
+    "FLOW_EVERY", "Batches", "BucketedBatches", "Clipping", "FlowMeter", "History",
+    "JsonLinesLogger", "Logger", "Loss", "LossFunction", "Plan", "RichProgress", "Share",
+    "ShuffledBatches", "StreamBatches", "TensorBoardLogger", "is_main_process", "train",
 ]  # fmt: skip

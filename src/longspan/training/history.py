@@ -17,6 +17,8 @@ class History:
         epochs: A record for each epoch: ``epoch``, ``step``, ``train_loss`` (mean of its steps)
             and, with a validation part, ``validation_loss`` and, where the loss function gives
             one, ``validation_error``.
+        flow: A record for each optimiser step whose gradient flow was measured: ``step``, and the
+            names of `longspan.training.FlowMeter`.
         best_epoch: The epoch whose weights were kept; None without a validation part.
         best_step: Optimiser steps until then.
         stopped: Why it ended: ``"max_epochs"``, ``"max_steps"`` or ``"patience"``.
@@ -24,6 +26,7 @@ class History:
 
     steps: list[Record] = field(default_factory=list)
     epochs: list[Record] = field(default_factory=list)
+    flow: list[Record] = field(default_factory=list)
     best_epoch: int | None = None
     best_step: int = 0
     stopped: str = ""

@@ -7,83 +7,30 @@ of it: a loss may return a state, which is detached and handed to the next step.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from longspan.errors import InputError, TrainingDivergedError
+from longspan.errors import TrainingDivergedError
 from longspan.training.batches import Batches, Share
 from longspan.training.checkpoint import read_checkpoint, write_checkpoint
-from longspan.training.clipping import Clipping
 from longspan.training.distributed import World, world
+from longspan.training.flow import FlowMeter
 from longspan.training.history import History
 from longspan.training.logs import Logger
 from longspan.training.optimizers import Averaging, build_optimizer
+from longspan.training.plan import Loss, LossFunction, Plan, check
 from longspan.training.schedules import Plateau, with_warmup
 
 #: A loss this many times the first one (or 1, if that is smaller) has exploded.
 EXPLODED = 1e6
-
-
-class Loss(NamedTuple):
-    """What a loss function returns.
-
-    Attributes:
-        total: Sum of the losses of the batch, a scalar.
-        weight: Number of terms in the sum.
-        state: What to carry to the next batch: any nest of tensors, or None.
-        errors: What a validation is judged by in place of the loss, the lower the better: sums
-            and their weights, of which the mean of all ratios is taken. None judges by the loss.
-    """
-
-    total: Tensor
-    weight: Tensor | float
-    state: Any = None
-    errors: tuple[tuple[float, float], ...] | None = None
-
-
-LossFunction = Callable[[nn.Module, Any, Any], Loss]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train; every option has a default that works.
-
-    Attributes:
-        max_epochs: Passes over the batches at most.
-        max_steps: Optimiser steps at most.
-        optimizer: ``"adamw"``, ``"adam"``, ``"sgd"`` or ``"nt_asgd"``.
-        learning_rate: Its peak.
-        weight_decay: Of the optimiser.
-        schedule: ``"constant"``, ``"cosine"``, ``"one_cycle"`` or ``"plateau"``.
-        warmup_steps: Steps in which the learning rate rises first.
-        clipping: What gradients are clipped by.
-        accumulate: Batches whose gradients make one step.
-        bfloat16: Compute forward and backward in bfloat16 where that is safe (autocast).
-        patience: Epochs without a better validation loss before it stops.
-        carry_state: Hand the loss's state to the next batch of the same epoch, detached.
-        seed: Of dropout and other draws of the model; the batches have their own.
-    """
-
-    max_epochs: int = 1
-    max_steps: int | None = None
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    warmup_steps: int = 0
-    clipping: Clipping = field(default_factory=Clipping)
-    accumulate: int = 1
-    bfloat16: bool = False
-    patience: int | None = None
-    carry_state: bool = False
-    seed: int = 0
+#: Optimiser steps between measurements of the gradient flow, by default.
+FLOW_EVERY = 20
 
 
 def train(
@@ -98,6 +45,7 @@ def train(
     resume: bool = False,
     settings: dict[str, Any] | None = None,
     loggers: Sequence[Logger] = (),
+    flow_every: int | None = FLOW_EVERY,
 ) -> History:
     """Train a model in place and leave it with its best weights.
 
@@ -116,6 +64,9 @@ def train(
         resume: Go on from the checkpoint, if there is one.
         settings: More that must be the same when resuming, by name.
         loggers: Told of every step and epoch.
+        flow_every: Optimiser steps between measurements of the gradient flow (`FlowMeter`),
+            which stand in ``history.flow`` and in the logs; None for none. What is learnt does not
+            depend on it.
 
     Returns:
         The records of all steps and epochs, also those before a resumption.
@@ -132,6 +83,8 @@ def train(
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(plan.seed + here.rank)
         run = _Run(model, batches, loss, plan, validation, here, loggers, checkpoint_dir, settings)
+        run.flow = FlowMeter(model, flow_every)
+        stack.callback(run.flow.end, 1.0)  # after an error the layers are left as they were
         if resume:
             run.resume()
         run.start_logs(stack)
@@ -154,7 +107,7 @@ class _Run:
         checkpoint_dir: str | Path | None,
         settings: dict[str, Any] | None,
     ) -> None:
-        _check(plan, validation)
+        check(plan, validation is not None)
         self.bare, self.model, self.loss, self.plan = model, here.wrap(model), loss, plan
         self.batches, self.validation, self.here = batches, validation, here
         self.loggers = tuple(loggers) if here.is_main else ()
@@ -174,6 +127,7 @@ class _Run:
             "parameters": sum(p.numel() for p in self.parameters), **(settings or {}),
         }  # fmt: skip
         self.history = History()
+        self.flow = FlowMeter(model, None)
         self.epoch, self.position, self.step = 1, 0, 0
         self.carried: Any = None
         self.best_loss, self.best_weights, self.waited = math.inf, None, 0
@@ -205,7 +159,9 @@ class _Run:
 
     def _step(self, group: list[Share]) -> None:
         self.optimizer.zero_grad()
-        loss = self._backward(group)
+        self.flow.begin(self.step)
+        loss, scale = self._backward(group)
+        flow = self.flow.end(scale)
         norm, clipped = self.plan.clipping(self.parameters)
         self._stop_if_diverged(loss, norm)
         rate = self._learning_rate() * sum(share.rate for share in group) / len(group)
@@ -219,18 +175,24 @@ class _Run:
             "clipped": clipped, "learning_rate": rate,
         }  # fmt: skip
         self.history.steps.append(record)
+        if flow:
+            self.history.flow.append({"step": self.step, **flow})
         for logger in self.loggers:
-            logger.step(record)
+            logger.step({**record, **flow})
 
-    def _backward(self, group: list[Share]) -> float:
-        """Set the gradients of the mean over all terms of all processes; return that mean."""
+    def _backward(self, group: list[Share]) -> tuple[float, float]:
+        """Set the gradients of the mean over all terms of all processes.
+
+        Returns:
+            That mean, and what backward's gradients must be multiplied by to be the mean's.
+        """
         if len(group) == 1:
             result = self._forward(group[0])
             total, weight = self.here.sum(float(result.total.detach()), float(result.weight))
             weight = max(weight, 1e-30)
             # Gradients are averaged over the processes, so each counts that many times.
             (result.total * (self.here.size / weight)).backward()
-            return total / weight
+            return total / weight, 1.0 / self.here.size
         total, weight = 0.0, 0.0
         for share in group:
             result = self._forward(share)
@@ -240,7 +202,7 @@ class _Run:
         weight = max(weight, 1e-30)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         torch._foreach_mul_(gradients, self.here.size / weight)
-        return total / weight
+        return total / weight, 1.0 / weight
 
     def _forward(self, share: Share) -> Loss:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.plan.bfloat16):
@@ -385,12 +347,3 @@ def _detach(state: Any) -> Any:
     if isinstance(state, tuple | list):
         return type(state)(_detach(value) for value in state)
     return state
-
-
-def _check(plan: Plan, validation: Batches | None) -> None:
-    for name in ("max_epochs", "max_steps", "accumulate", "patience"):
-        value = getattr(plan, name)
-        if value is not None and value < 1:
-            raise InputError(f"`{name}` must be at least 1, got {value!r}.")
-    if validation is None and (plan.patience or plan.schedule == "plateau"):
-        raise InputError("patience and the plateau schedule need a validation part.")

@@ -436,7 +436,7 @@ def test_the_record_of_a_run(fitted):
     assert run.facts["training sequences"] + run.facts["test sequences"] == 60
     assert sum(run.classes.values()) == run.facts["training sequences"]
     assert "No sequences were held out" in run.notes[0]
-    assert run.best_epoch is None
+    assert run.history.best_epoch is None
     judged = small(validation_share=0.2).fit(SERIES, LABELS).run_
-    assert judged.best_epoch is not None
+    assert judged.history.best_epoch is not None
     assert "validation sequences" in judged.facts

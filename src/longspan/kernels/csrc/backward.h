@@ -46,6 +46,24 @@ inline void cut_at_resets(Worker& w, index s, index n) {
   }
 }
 
+// What arrives at h of step s, from the outputs and from step s + 1.
+inline void measure_hidden(const Worker& w, index s, index n) {
+  for (index j = 0; j < n; ++j) {
+    const float *d_h = w.row(w.m.d_h, j), *d_out = d_output(w, s, j);
+    vec squares{};
+    for (index u = w.output_begin; u < w.output_end; u += W) {
+      const vec d = arriving(d_h, d_out, u, w.p.P);
+      squares += d * d;
+    }
+    w.add_flow(0, s, j, squares);
+  }
+}
+
+inline void add_flows(const Pass& pass) {
+  for (int thread = 0; thread < pass.threads(); ++thread)
+    for (index k = 0; k < 2 * pass.p.T; ++k) pass.p.flow[k] += pass.workers[thread].flow[k];
+}
+
 template <class Cell>
 void backward_thread(Worker w) {
   initial_states(w);
@@ -53,6 +71,7 @@ void backward_thread(Worker w) {
   for (index s = w.group.steps; s-- > 0;) {
     const index n = w.group.active[s];
     w.backwards = s & 1;
+    if (w.flow) measure_hidden(w, s, n);
     Cell::backward(w, s, n);
     cut_at_resets(w, s, n);
   }
@@ -69,6 +88,7 @@ void run_backward(const Pass& pass, const Sums& sums) {
     input_gradients(pass, thread, pass.threads());
   });
   small_gradients(pass, sums);
+  if (pass.p.flow) add_flows(pass);
 }
 
 }  // namespace longspan::LONGSPAN_ISA

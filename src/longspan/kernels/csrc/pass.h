@@ -109,6 +109,7 @@ struct WorkerMemory {
   const float** a;
   float** c;
   float *peephole_sums, *gain_ih_sums, *gain_hh_sums, *norm_c_sums;
+  double* flow;
   WordRows words;
 };
 
@@ -189,7 +190,7 @@ struct Pass {
     return {p, planes, plan.group[g], weights, groups[g], plan.split, member, Hp, Pp,
             share(Hp, member), share(Hp, member + 1), share(Pp, member), share(Pp, member + 1),
             own.a, own.c, own.peephole_sums, own.gain_ih_sums, own.gain_hh_sums, own.norm_c_sums,
-            zeros, own.words};
+            own.flow, zeros, own.words};
   }
 
  private:
@@ -245,15 +246,16 @@ struct Pass {
     WorkerMemory own{};
     own.a = arena.take<const float*>(2 * pointers);  // backward's last phase uses two lists
     own.c = arena.take<float*>(pointers);
-    const auto sums = [&](index count) {
-      float* piece = arena.take<float>(count);
-      if (piece) std::memset(piece, 0, static_cast<std::size_t>(count) * sizeof(float));
+    const auto cleared = [](auto* piece, index count) {
+      if (piece) std::memset(piece, 0, static_cast<std::size_t>(count) * sizeof(*piece));
       return piece;
     };
+    const auto sums = [&](index count) { return cleared(arena.take<float>(count), count); };
     if (backward && p.weight_ch) own.peephole_sums = sums(planes.sigmoids * Hp);
     if (backward && p.norm_ih) own.gain_ih_sums = sums(planes.x_count * Hp);
     if (backward && p.norm_hh) own.gain_hh_sums = sums(planes.h_count * Hp);
     if (backward && p.norm_c) own.norm_c_sums = sums(2 * Hp);
+    if (backward && p.flow) own.flow = cleared(arena.take<double>(2 * p.T), 2 * p.T);
     if (p.bfloat16) own.words = reserve_words(arena, pointers);
     if (workers) workers[k] = own;
   }

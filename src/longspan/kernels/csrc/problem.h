@@ -64,6 +64,9 @@ struct Problem {
   float *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
   float *d_weight_hr, *d_weight_ch, *d_weight_gg;
   float *d_norm_ih, *d_norm_hh, *d_norm_c;
+  // (T, 2) or null, added to: over rows and units, the sums of the squares of the gradients of h and
+  // of the LSTM's c after each step, by steps between it and its row's last.
+  double* flow;
 };
 
 // Which rows run when, and on which thread. Rows are dealt out to groups by length, so that the

@@ -123,10 +123,11 @@ class Routine {
     run_forward(p, PlanOwner(p, threads), threads, pointer<char>(saved));
   }
 
-  // Gradients of the outputs, 0 for zero; of the tensors, 0 for those that are not wanted.
+  // Gradients of the outputs, 0 for zero; of the tensors, 0 for those that are not wanted; and where
+  // their flow through time is summed up, or 0.
   void backward(const Sizes& sizes, const Addresses& given, Address output, const Three& strides,
                 const Addresses& incoming, const Three& incoming_strides, const Addresses& wanted,
-                const Three& wanted_strides, Address saved) const {
+                const Three& wanted_strides, Address saved, Address flow) const {
     Problem p = problem(sizes, given);
     p.training = true;
     p.output = view(output, strides);
@@ -137,6 +138,7 @@ class Routine {
     p.d_x = view(wanted[0], wanted_strides);
     for (std::size_t k = 1; k < wanted.size(); ++k)
       if (wanted[k]) slots_[k - 1]->gradient(p, wanted[k]);
+    p.flow = pointer<double>(flow);
     run_backward(p, pointer<char>(saved));
   }
 

@@ -43,6 +43,7 @@ struct Worker {
   float* gain_ih_sums;
   float* gain_hh_sums;
   float* norm_c_sums;              // gain, then shift
+  double* flow;                    // own sums: (T, 2), or null
   const float* zeros;
   WordRows words;                  // scratch: the rows of a product in bfloat16
   index chunk_begin = 0;           // inference: the first packed row whose memory is in use
@@ -102,6 +103,10 @@ struct Worker {
   }
   LONGSPAN_INLINE float* statistics(int which, index s, index j) const {
     return row(m.saved.statistics, s, j) + 2 * which;
+  }
+  // Add to the sums of squares of h's (0) or c's (1) gradients.
+  void add_flow(int state, index s, index j, vec squares) const {
+    flow[2 * (group.length[j] - 1 - s) + state] += sum(squares);
   }
   // A row of a (T, B, width) tensor.
   LONGSPAN_INLINE const float* of_step(const float* tensor, index width, index s, index j) const {

@@ -96,9 +96,7 @@ def summary(
         kind=inputs.shape.kind,
         image=inputs.shape.image,
         evaluation=model.evaluation_,
-        steps=history.steps,
-        epochs=history.epochs,
-        best_epoch=history.best_epoch,
+        history=history,
         classes=dict(zip(model.classes_.tolist(), model.class_counts_.tolist(), strict=True)),
         settings=config.model_dump(mode="json", exclude={"class_weight"})
         | {"class_weight": str(config.class_weight)},

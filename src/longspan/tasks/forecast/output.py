@@ -83,9 +83,7 @@ def summary(model: Forecaster, panel: Panel, parts: Split, seconds: float) -> Fo
     return ForecastRun(
         title=model.title_,
         evaluation=model.evaluation_,
-        steps=history.steps,
-        epochs=history.epochs,
-        best_epoch=history.best_epoch,
+        history=history,
         splits=parts.summaries(panel),
         sample_series={
             panel.ids[k]: (panel.times(k, 0, int(panel.lengths[k])), panel.values(k)) for k in drawn

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+
+from longspan.tasks.running import Run
 
 
 @dataclass(frozen=True)
@@ -67,33 +68,15 @@ class SplitSummary:
     missing: int = 0
 
 
-@dataclass(frozen=True)
-class ForecastRun:
-    """Everything a report shows of one training and its evaluation.
+@dataclass(frozen=True, kw_only=True)
+class ForecastRun(Run):
+    """Everything a forecaster's report shows of one training and its evaluation.
 
     Attributes:
-        title: What was forecast, e.g. the file's name.
-        evaluation: Scores on data the model did not see, or None.
-        steps: A record for each optimiser step: ``step``, ``loss``, ``grad_norm``,
-            ``clipped`` (share of the gradient's norm removed, 0 to 1), ``learning_rate``.
-        epochs: A record for each epoch: ``epoch``, ``step``, ``train_loss``, ``validation_loss``.
-        best_epoch: The epoch whose weights were kept, or None.
         splits: How each series was divided.
         sample_series: A few whole series to draw: name -> (time, value).
-        settings: The resolved options.
-        facts: Sizes and counts: parameters, series, rows, seconds of training, device, threads.
-        versions: Package versions by name.
-        notes: What was found in the data and done about it (gaps, duplicates, ...).
     """
 
-    title: str
-    evaluation: Evaluation | None
-    steps: list[dict[str, float]]
-    epochs: list[dict[str, float]]
-    best_epoch: int | None
+    evaluation: Evaluation | None = None
     splits: list[SplitSummary]
     sample_series: dict[str, tuple[np.ndarray, np.ndarray]]
-    settings: dict[str, Any]
-    facts: dict[str, Any]
-    versions: dict[str, str]
-    notes: list[str] = field(default_factory=list)

@@ -56,9 +56,7 @@ def summary(
     return LanguageRun(
         title=model.title_,
         evaluation=model.evaluation_,
-        steps=history.steps,
-        epochs=history.epochs,
-        best_epoch=history.best_epoch,
+        history=history,
         samples={
             how: model.generate(max_tokens=LENGTH // letters, **options)
             for how, options in SAMPLES.items()

@@ -59,9 +59,7 @@ def summary(model: Tagger, parts: Parts, seconds: float, notes: list[str]) -> Ta
     return TagRun(
         title=model.title_,
         evaluation=model.evaluation_,
-        steps=history.steps,
-        epochs=history.epochs,
-        best_epoch=history.best_epoch,
+        history=history,
         transitions=transitions(model, parts),
         settings=engine.config.model_dump(mode="json"),
         facts={

@@ -114,9 +114,7 @@ def summary(
     return TranslateRun(
         title=model.title_,
         evaluation=model.evaluation_,
-        steps=history.steps,
-        epochs=history.epochs,
-        best_epoch=history.best_epoch,
+        history=history,
         alignments=_some_alignments(model),
         settings=engine.config.model_dump(mode="json"),
         facts={

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
+from longspan.tasks.running import Run
 from longspan.tasks.translate.scores import Evaluation
 
 
@@ -40,31 +40,13 @@ class Alignment:
     weights: np.ndarray
 
 
-@dataclass(frozen=True)
-class TranslateRun:
-    """Everything a report shows of one training and its evaluation.
+@dataclass(frozen=True, kw_only=True)
+class TranslateRun(Run):
+    """Everything a translator's report shows of one training and its evaluation.
 
     Attributes:
-        title: What was learnt from, the file's name for example.
-        evaluation: Scores on pairs that the model did not see, or None.
-        steps: A record for each optimiser step: ``step``, ``loss``, ``grad_norm``, ``clipped``
-            (share of the gradient's norm removed, 0 to 1), ``learning_rate``.
-        epochs: A record for each epoch: ``epoch``, ``step``, ``train_loss``, ``validation_loss``.
-        best_epoch: The epoch whose weights were kept, or None.
         alignments: Where the decoder looked, for some outputs, by their source.
-        settings: The resolved options.
-        facts: Sizes and counts: parameters, pairs, seconds of training, threads.
-        versions: Package versions by name.
-        notes: What was found in the data and done about it.
     """
 
-    title: str
-    evaluation: Evaluation | None
-    steps: list[dict[str, float]]
-    epochs: list[dict[str, float]]
-    best_epoch: int | None
+    evaluation: Evaluation | None = None
     alignments: dict[str, Alignment]
-    settings: dict[str, Any]
-    facts: dict[str, Any]
-    versions: dict[str, str]
-    notes: list[str] = field(default_factory=list)

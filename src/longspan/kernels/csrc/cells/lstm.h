@@ -295,6 +295,7 @@ struct Lstm {
     const float* mask = kPlain ? nullptr : w.of_step(w.p.update_mask, w.p.H, s, j);
     const Zone zone = zone_c(w, s, j);
     const bool keeps_h = !kPlain && !w.p.weight_hr && zone_h(w, s, j).on();
+    vec squares{};
     for (index u = w.unit_begin; u < w.unit_end; u += W) {
       const vec g = load(gates + u), c = load(c_old + u);
       const vec f = gate_value(w, gates, kPlain ? 2 : planes.f, u);
@@ -346,6 +347,8 @@ struct Lstm {
         }
       };
       raw(3, kPlain ? 3 : planes.o, d_hid * act, o, proposed, &d_cell);
+      const vec d_state = !kPlain && zone.on() ? d_kept : d_cell;  // of c as step s + 1 sees it
+      squares += d_state * d_state;
       vec d_i = d_cell * (!kPlain && mask ? g * load_first(mask + u, w.p.H - u) : g);
       vec d_f = d_cell * c;
       if (!kPlain && w.p.cell.coupled_gates) d_f -= d_i + d_record(w, 0, s, j, u);
@@ -358,6 +361,7 @@ struct Lstm {
       store(d_gates + u, kPlain || w.p.cell.input_activation ? d_g * (1.0f - g * g) : d_g);
       store(d_c + u, d_c_old);
     }
+    if (w.flow) w.add_flow(1, s, j, squares);
     return !keeps_h;
   }
 };
