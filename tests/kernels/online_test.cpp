@@ -8,8 +8,7 @@
 
 #include "kernels.h"
 
-using namespace longspan;
-
+namespace longspan {
 namespace {
 
 using Numbers = std::vector<double>;
@@ -116,9 +115,7 @@ struct Case {
   }
 };
 
-}  // namespace
-
-int main() {
+int check() {
   const int count = 300;
   int failures = 0;
   const KernelSet* const* builds = available_kernels();
@@ -139,3 +136,8 @@ int main() {
   std::printf("%d passed, %d failed\n", count - failures, failures);
   return failures ? 1 : 0;
 }
+
+}  // namespace
+}  // namespace longspan
+
+int main() { return longspan::check(); }
