@@ -296,7 +296,7 @@ def select(given: Sequences, which: np.ndarray) -> Sequences:
     """Return some of the sequences, by their numbers, in that order."""
     counts = given.mask.sum(1)
     ends = np.cumsum(counts)
-    rows = [np.arange(ends[k] - counts[k], ends[k]) for k in which]
+    rows = [np.arange(int(ends[k] - counts[k]), int(ends[k])) for k in which]
     places = np.concatenate([np.zeros(0, np.int64), *rows])
     return Sequences(
         given.inputs[which], given.lengths[which], given.mask[which], given.targets[places],
