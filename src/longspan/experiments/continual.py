@@ -226,7 +226,7 @@ def run_continual(
     how = CONTINUAL[name]
     if max_sequences is not None:
         how = replace(how, limit=max_sequences)
-    begin = time.perf_counter()
+    begin = time.process_time()
     learner = OnlineLearner(how.network, np.random.default_rng((seed, 0)), how.spread)
     for gate, values in how.biases.items():
         learner.set_bias(gate, values)
@@ -243,7 +243,7 @@ def run_continual(
             break
         if watch and stream % 1000 == 0:
             tell(watch, stream, how.limit, length / how.longest, float("nan"))
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     lengths = [n for _ in range(how.tests) for n in _tests(tests, generators[1], 1)]
     return Record(
         experiment=name, recipe="original", cell=cell, seed=seed, success=needed is not None,

@@ -135,7 +135,8 @@ def run_original(
 ) -> Record:
     """Train a paper's network as the paper did, and test it.
 
-    The same seed gives the same record on every machine, but for the seconds.
+    The same seed gives the same record on every machine, but for the seconds, which are the
+    processor's.
 
     Args:
         name: A key of `ORIGINALS`.
@@ -157,10 +158,10 @@ def run_original(
     if max_sequences is not None:
         original = replace(original, limit=max_sequences)
     problem = original.problem or experiment.problem
-    training = _Training(original, problem, original.criterion or experiment.criterion, seed)
-    start = time.perf_counter()
+    training = Training(original, problem, original.criterion or experiment.criterion, seed)
+    start = time.process_time()
     needed = training.run(watch)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     wrong, error = _test(training.learner, problem, np.random.default_rng((seed, 2)))
     return Record(
         experiment=name, recipe="original", cell=cell, seed=seed, success=needed is not None,
@@ -179,7 +180,7 @@ def _settings(original: Original) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class _Training:
+class Training:
     """One run: sequences are drawn, answered, learnt from, until the criterion is met."""
 
     def __init__(
@@ -230,18 +231,22 @@ class _Training:
 
     @property
     def weights(self) -> tuple[np.ndarray, ...]:
+        """All weights, to be read and written."""
         return self.learner.hidden, self.learner.output, self.learner.peepholes
 
     def draw(self, count: int) -> Sequences:
+        """Return that many training sequences."""
         if not self.sets:
             return self.problem.draw(self.generator, count)
         return select(self.sets[0], self.generator.integers(0, len(self.sets[0]), count))
 
     def learn(self, given: Sequences) -> np.ndarray:
+        """Learn from sequences, and return the outputs, each before it was learnt from."""
         rate = self.original.learning_rate
         return self.learner.run(*flat(given), rate, cells=self.cells).outputs
 
     def add_blocks(self, loss: float) -> None:
+        """Add the memory blocks once the loss has stopped decreasing."""
         self.cells |= loss > 0.99 * self.last_loss
         self.last_loss = loss
 
@@ -253,6 +258,7 @@ class _Training:
         return self.enough(self.problem.draw(generator, size) for size in sizes)
 
     def enough(self, parts: Iterable[Sequences]) -> bool:
+        """Return whether these sequences are answered well enough."""
         correct, errors = np.zeros(0, bool), np.zeros(0)
         for part in parts:
             outputs = self.learner.run(*flat(part), cells=self.cells).outputs
