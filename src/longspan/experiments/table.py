@@ -53,7 +53,10 @@ class Row:
         words = ["longspan reproduce", self.experiment, "--recipe", self.recipe]
         if self.recipe == "modern":
             words += ["--cells", self.cell]
-        return " ".join([*words, "--seeds", str(max(run.seed for run in self.runs) + 1)])
+        words += ["--seeds", str(max(run.seed for run in self.runs) + 1)]
+        if self.experiment in MEASURED:
+            words += ["--data", "DIRECTORY"]
+        return " ".join(words)
 
     def words(self) -> dict[str, str]:
         """Return what the table says, by the keys of `COLUMNS`."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longspan.experiments import EXPERIMENTS, Record
 from longspan.experiments.table import COLUMNS, Row, about, paper, rows, title
 from longspan.insight.course import ACTUAL, BASELINE, MODEL, VALIDATION, figure
 from longspan.insight.page import page
-from longspan.tasks.running import versions
+from longspan.tasks.running import Run, versions
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,28 +23,17 @@ MARKS = {
 OTHER = ("#CC79A7", "cross")
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What the frame of a report shows of it."""
-
-    title: str
-    settings: dict[str, Any]
-    facts: dict[str, Any]
-    versions: dict[str, str]
-    steps: list[Any] = field(default_factory=list)
-
-
 def reproduce_html(records: Sequence[Record]) -> str:
     """Return the report of some runs as one HTML page, with everything it needs inside."""
     found = rows(records)
-    run = _Shown(
-        "The founding experiments",
-        {"seed": "as the records say", "recipes": ", ".join(sorted({r.recipe for r in found}))},
-        {
+    run = Run(
+        title="The founding experiments",
+        settings={"seed": "from 0", "recipes": ", ".join(sorted({r.recipe for r in found}))},
+        facts={
             "runs": len(records), "experiments": len({r.experiment for r in records}),
             "minutes of training": round(sum(r.seconds for r in records) / 60.0, 1),
         },
-        versions(),
+        versions=versions(),
     )  # fmt: skip
     charts: dict[str, go.Figure] = {}
     if any(row.solved for row in found):

@@ -15,9 +15,9 @@ from longspan.experiments.problem import Kind, Sequences, at_end, at_least, with
 class TwoSequences:
     """Tasks 3a to 3c: class 1 begins with N ones, class 2 with N times -1; noise follows.
 
-    The noise has mean 0 and variance 0.2. In ``"b"`` and ``"c"`` it is added to the first N
-    elements too. The target is 1 or 0; in ``"c"`` it is 0.2 or 0.8 plus noise of variance 0.1, and
-    the truth is the target without it. Right if the output is less than 0.2 away (``"c"``: 0.1).
+    The noise has mean 0 and variance 0.2. In ``"b"`` it is added to the first N elements
+    too. The target is 1 or 0; in ``"c"`` it is 0.2 or 0.8 plus noise of variance 0.1, and the truth
+    is the target without it. Right if the output is less than 0.2 away (``"c"``: 0.1).
 
     Args:
         T: Sequences have T to T + T/10 steps.
@@ -47,7 +47,7 @@ class TwoSequences:
         mask = at_end(lengths, int(lengths.max(initial=0)))
         values = generator.normal(0.0, np.sqrt(0.2), mask.shape)
         told = np.where(first, 1.0, -1.0)[:, None]
-        values[:, : self.N] = told if self.task == "a" else told + values[:, : self.N]
+        values[:, : self.N] = told + (values[:, : self.N] if self.task == "b" else 0.0)
         values[np.arange(mask.shape[1]) >= lengths[:, None]] = 0.0
         low, high = (0.0, 1.0) if self.task != "c" else (0.8, 0.2)
         truth = np.where(first, high, low)[:, None]
