@@ -33,8 +33,8 @@ format: $(READY)
 sanitize:
 	for kind in address,undefined thread; do \
 	  cmake -S tests/kernels -B build/$$kind -DLONGSPAN_SANITIZE=$$kind >/dev/null \
-	  && cmake --build build/$$kind -j2 && UBSAN_OPTIONS=halt_on_error=1 build/$$kind/kernels_test \
-	  || exit 1; done
+	  && cmake --build build/$$kind -j2 && for test in kernels_test online_test; do \
+	    UBSAN_OPTIONS=halt_on_error=1 build/$$kind/$$test || exit 1; done || exit 1; done
 
 # The same tests for 64-bit ARM, in an emulator; needs g++-aarch64-linux-gnu and qemu-user.
 arm64:
@@ -42,6 +42,7 @@ arm64:
 	  -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
 	cmake --build build/arm64 -j2
 	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/kernels_test 60
+	qemu-aarch64 -L /usr/aarch64-linux-gnu build/arm64/online_test
 
 bench: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt onnx onnxruntime openvino jax flax

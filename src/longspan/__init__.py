@@ -33,6 +33,7 @@ _SUBPACKAGES = (
     "comparison",
     "data",
     "errors",
+    "experiments",
     "insight",
     "kernels",
     "nn",

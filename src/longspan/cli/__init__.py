@@ -3,7 +3,17 @@
 A mistake of the user's ends with one message on standard error and exit code 2.
 """
 
-from longspan.cli import classify, compare, forecast, inspect, language, models, tag, translate
+from longspan.cli import (
+    classify,
+    compare,
+    forecast,
+    inspect,
+    language,
+    models,
+    reproduce,
+    tag,
+    translate,
+)
 from longspan.cli.application import app, main, with_file
 from longspan.cli.classify import print_class_scores
 from longspan.cli.compare import print_comparison
@@ -15,5 +25,5 @@ from longspan.cli.translate import print_translate_scores
 __all__ = [
     "app", "classify", "compare", "forecast", "inspect", "language", "main", "models",
     "print_class_scores", "print_comparison", "print_language_scores", "print_scores",
-    "print_tag_scores", "print_translate_scores", "tag", "translate", "with_file",
+    "print_tag_scores", "print_translate_scores", "reproduce", "tag", "translate", "with_file",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ from longspan.insight.inspect_report import inspect_html
 from longspan.insight.inspected import Attributed, Inspection, Trajectory
 from longspan.insight.inspection import inspect, inspect_module
 from longspan.insight.language_report import language_html
+from longspan.insight.reproduce_report import reproduce_html
 from longspan.insight.tag_report import tag_html
 from longspan.insight.translate_report import translate_html
 from longspan.insight.watch import Seen, Watched, watching
@@ -37,6 +38,6 @@ __all__ = [
     "Watched", "advice", "autocorrelation_lag", "classify_html", "context_ablation", "cutting",
     "forecast_html", "gate_statistics", "gradient_flow", "inspect", "inspect_html",
     "inspect_module", "integrated_gradients", "jacobian_influence", "language_html",
-    "memory_horizon", "partial_autocorrelation", "refined_gradients", "tag_html",
-    "translate_html", "unit_statistics", "verdict", "watching", "write_report",
+    "memory_horizon", "partial_autocorrelation", "refined_gradients", "reproduce_html",
+    "tag_html", "translate_html", "unit_statistics", "verdict", "watching", "write_report",
 ]  # fmt: skip

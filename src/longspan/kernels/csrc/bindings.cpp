@@ -71,6 +71,7 @@ NB_MODULE(_native, m) {
     return reinterpret_cast<std::uintptr_t>(w.data());
   });
   add_stepper(m);
+  add_online(m);
   m.def("pooled", &pooled);
   m.def("builds", [] {
     std::vector<std::string> names;

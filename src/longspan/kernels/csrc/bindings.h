@@ -22,5 +22,6 @@ void set_tensor(Problem& p, const std::string& name, std::uintptr_t address);
 
 void add_routine(nanobind::module_& m);
 void add_stepper(nanobind::module_& m);
+void add_online(nanobind::module_& m);
 
 }  // namespace longspan

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 
+#include "online.h"
 #include "problem.h"
 
 namespace longspan {
@@ -38,6 +39,8 @@ class KernelSet {
   // `value` with a probability of `threshold` / 2²⁴ in each of n places, else zero.
   virtual void random_mask(std::uint64_t seed, std::uint32_t threshold, float value, float* out,
                            index n, int threads) const = 0;
+  // Runs sequences and learns from them; returns the number of steps until it stopped.
+  virtual index learn_online(const OnlineNetwork&, const OnlineSequences&) const = 0;
 
  protected:
   ~KernelSet() = default;

@@ -15,6 +15,8 @@
 
 namespace longspan::LONGSPAN_ISA {
 
+index learn_online(const OnlineNetwork& network, const OnlineSequences& given);  // learn.h
+
 // Call f with the policy of the problem's cell.
 template <class F>
 void with_cell(const Problem& p, const F& f) {
@@ -81,6 +83,10 @@ struct Kernels final : KernelSet {
       const auto end = [&](index part) { return part == threads ? n : n * part / threads / W * W; };
       longspan::LONGSPAN_ISA::random_mask(seed, threshold, value, out, end(thread), end(thread + 1));
     });
+  }
+
+  index learn_online(const OnlineNetwork& network, const OnlineSequences& given) const override {
+    return longspan::LONGSPAN_ISA::learn_online(network, given);
   }
 
   void activation(int which, const float* x, float* y, index n) const override {

@@ -1,0 +1,2 @@
+#define LONGSPAN_ISA avx512bf16
+#include "../../learn.h"

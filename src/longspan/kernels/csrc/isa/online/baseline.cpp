@@ -1,0 +1,2 @@
+#define LONGSPAN_ISA baseline
+#include "../../learn.h"
