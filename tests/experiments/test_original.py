@@ -140,16 +140,28 @@ def test_reber_learns_from_its_training_set_and_is_tested_on_other_strings():
     } <= strings
 
 
-def test_a_test_set_is_the_same_each_time_and_looked_at_in_parts():
+def test_a_test_set_is_new_each_time_and_run_in_parts():
     run = training("3a-100-3")
-    while not run.passes():
-        run.learn(run.draw(500))
-        assert run.seen == 0  # nothing is counted here
-    sequences = run.problem.draw(run.others(), 64)
-    outputs = run.learner.run(*flat(sequences)).outputs
-    assert run.problem.correct(outputs, sequences).all()
-    run.learner.output[:] = 0.0
+    draws = []
+    draw = run.problem.draw
+
+    class Watched:
+        correct = run.problem.correct
+
+        def draw(self, generator, count):
+            draws.append(draw(generator, count))
+            return draws[-1]
+
+    run.problem = Watched()
     assert not run.passes()
+    assert len(draws) == 1  # the first part had mistakes
+    while not run.passes():
+        run.learn(draw(run.generator, 500))
+    parts = draws[-4:]
+    assert [len(part) for part in parts] == [64] * 4
+    assert len({part.inputs.tobytes() for part in draws}) == len(draws)
+    for part in parts:
+        assert run.problem.correct(run.learner.run(*flat(part)).outputs, part).all()
 
 
 def test_memory_blocks_come_later_in_2a():

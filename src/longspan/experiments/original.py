@@ -188,17 +188,13 @@ class Training:
     ) -> None:
         self.original, self.problem, self.criterion = original, problem, criterion
         self.learner = original.learner(seed)
-        self.generator, self.seed = np.random.default_rng((seed, 1)), seed
+        self.generator, self.others = (np.random.default_rng((seed, k)) for k in (1, 3))
         self.recent, self.seen = Recent(criterion), 0
         self.cells, self.last_loss = not original.later, np.inf
         self.sets: list[Sequences] = []
         if criterion.on == "both":
             training = problem.draw(self.generator, criterion.window)
-            self.sets = [training, _unseen(problem, self.others(), training)]
-
-    def others(self) -> np.random.Generator:
-        """Return what draws the sequences of a criterion on a test set, the same each time."""
-        return np.random.default_rng((self.seed, 3))
+            self.sets = [training, _unseen(problem, self.others, training)]
 
     def run(self, watch: Callable[..., None] | None) -> int | None:
         """Return after how many sequences the criterion was met, or None."""
@@ -251,11 +247,11 @@ class Training:
         self.last_loss = loss
 
     def passes(self) -> bool:
-        """Return whether the test set (and the training set) is answered well enough."""
+        """Return whether a new test set, or those that there are, is answered well enough."""
         if self.sets:
             return all(self.enough(_parts(sequences)) for sequences in self.sets)
-        generator, sizes = self.others(), _sizes(self.criterion.window)
-        return self.enough(self.problem.draw(generator, size) for size in sizes)
+        sizes = _sizes(self.criterion.window)
+        return self.enough(self.problem.draw(self.others, size) for size in sizes)
 
     def enough(self, parts: Iterable[Sequences]) -> bool:
         """Return whether these sequences are answered well enough."""
@@ -296,7 +292,7 @@ def select(given: Sequences, which: np.ndarray) -> Sequences:
     """Return some of the sequences, by their numbers, in that order."""
     counts = given.mask.sum(1)
     ends = np.cumsum(counts)
-    rows = [np.arange(ends[k] - counts[k], ends[k]) for k in which]
+    rows = [np.arange(int(ends[k] - counts[k]), int(ends[k])) for k in which]
     places = np.concatenate([np.zeros(0, np.int64), *rows])
     return Sequences(
         given.inputs[which], given.lengths[which], given.mask[which], given.targets[places],
