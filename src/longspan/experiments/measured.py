@@ -116,9 +116,9 @@ def run_measured(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(sizes, cell, experiment.settings)
-    began = time.process_time()
+    began = time.perf_counter()
     history = _train(network, parts, experiment, seed, watch)
-    seconds = time.process_time() - began
+    seconds = time.perf_counter() - began
     loss, wrong = scores(network, parts.test)
     tested, seen = len(parts.test), len(history.epochs) * len(parts.train)
     classes = parts.kind == "classes"

@@ -63,7 +63,7 @@ class Row:
         wrong = sum(run.wrong or 0 for run in solved)
         scores = [run.score for run in self.runs if run.score is not None]
         needed = spread([run.sequences for run in solved])
-        if scores:
+        if not self.has_criterion:
             needed = f"score {spread(scores, '.4g')}"
         elif not solved:
             needed = f"none in {max(run.sequences for run in self.runs):,}"
@@ -145,7 +145,9 @@ def markdown(records: Iterable[Record], machine: str) -> str:
         "Made by `longspan reproduce --table docs/benchmarks/reproduction.md`, never by hand. What "
         "the experiments are: [reproduction.md](../reproduction.md). Sequences needed are means "
         "and ranges of the runs that succeeded; so is what is wrong in test. Seconds are "
-        f"the processor's, in one thread, beside other work. Machine: {machine}.", "",
+        "those of one thread: the processor's for the papers' recipe, wall time beside much other "
+        "work for today's, so upper limits. "
+        f"Machine: {machine}.", "",
     ]  # fmt: skip
     for name, group in groupby(rows(records), key=lambda row: row.experiment):
         experiment, own = about(name), list(group)
