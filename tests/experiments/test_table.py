@@ -40,15 +40,15 @@ def test_words():
     by_name = {(row.experiment, row.recipe, row.cell): row for row in rows(RECORDS)}
     words = by_name["6a", "modern", "lstm"].words()
     assert words["solved"] == "2 of 3"
-    assert words["sequences"] == "2,000 (1,000 to 3,000)"  # of those that succeeded
+    assert words["needed"] == "2,000 (1,000 to 3,000)"  # of those that succeeded
     assert words["wrong"] == "3 of 5,120"
     assert words["seconds"] == "5 (2 to 9)"  # of all
     failed = by_name["6a", "modern", "rnn"].words()
-    assert (failed["solved"], failed["sequences"]) == ("0 of 1", "none in 5,000")
+    assert (failed["solved"], failed["needed"]) == ("0 of 1", "none in 5,000")
     assert failed["wrong"] == "–"
     scored = by_name["chorales", "modern", "vanilla"].words()
-    assert scored["score"] == "8.6 (8.5 to 8.7)"
-    assert scored["solved"] == scored["sequences"] == "–"
+    assert scored["needed"] == "score 8.6 (8.5 to 8.7)"
+    assert scored["solved"] == scored["wrong"] == "–"
     assert by_name["6a", "modern", "lstm"].command == (
         "longspan reproduce 6a --recipe modern --cells lstm --seeds 3"
     )

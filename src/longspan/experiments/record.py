@@ -28,7 +28,7 @@ class Record:
         tested: Test sequences.
         error: Mean absolute error on them, or None.
         score: Where the experiment has one: see `Experiment.score`.
-        seconds: Wall time of the training.
+        seconds: Of the processor, for training.
         parameters: Weights of the network.
         settings: What else was chosen.
     """

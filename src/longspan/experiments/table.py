@@ -15,9 +15,8 @@ from longspan.experiments.record import Record
 
 #: Titles of the columns by the fields of `Row.words`.
 COLUMNS = {
-    "cell": "cell", "solved": "solved", "sequences": "sequences needed, mean (range)",
-    "wrong": "wrong in test", "score": "score, mean (range)", "parameters": "weights",
-    "seconds": "seconds a run",
+    "cell": "cell", "solved": "solved", "needed": "sequences needed, or score",
+    "wrong": "wrong in test", "parameters": "weights", "seconds": "seconds a run",
 }  # fmt: skip
 
 
@@ -63,15 +62,16 @@ class Row:
         solved, tested = self.solved, sum(run.tested for run in self.solved)
         wrong = sum(run.wrong or 0 for run in solved)
         scores = [run.score for run in self.runs if run.score is not None]
-        sequences = spread([run.sequences for run in solved]) if self.has_criterion else "–"
-        if self.has_criterion and not solved:
-            sequences = f"none in {max(run.sequences for run in self.runs):,}"
+        needed = spread([run.sequences for run in solved])
+        if scores:
+            needed = f"score {spread(scores, '.4g')}"
+        elif not solved:
+            needed = f"none in {max(run.sequences for run in self.runs):,}"
         return {
             "cell": f"{self.cell}, {self.recipe}",
             "solved": f"{len(solved)} of {len(self.runs)}" if self.has_criterion else "–",
-            "sequences": sequences,
+            "needed": needed,
             "wrong": f"{wrong:,} of {tested:,}" if tested else "–",
-            "score": spread(scores, ".3g"),
             "parameters": f"{self.runs[0].parameters:,}",
             "seconds": spread([run.seconds for run in self.runs], ".3g"),
         }
@@ -143,9 +143,9 @@ def markdown(records: Iterable[Record], machine: str) -> str:
     parts = [
         "# Founding experiments: results", "",
         "Made by `longspan reproduce --table docs/benchmarks/reproduction.md`, never by hand. What "
-        "the experiments are: [reproduction.md](../reproduction.md). Sequences needed are means of "
-        "the runs that succeeded; so is what is wrong in test. Seconds are wall time on one core, "
-        f"beside other work, so upper limits. Machine: {machine}.", "",
+        "the experiments are: [reproduction.md](../reproduction.md). Sequences needed are means "
+        "and ranges of the runs that succeeded; so is what is wrong in test. Seconds are "
+        f"the processor's, in one thread, beside other work. Machine: {machine}.", "",
     ]  # fmt: skip
     for name, group in groupby(rows(records), key=lambda row: row.experiment):
         experiment, own = about(name), list(group)

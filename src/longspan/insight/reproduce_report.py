@@ -44,7 +44,9 @@ def reproduce_html(records: Sequence[Record]) -> str:
         (title(name), paper(name), _deviation(name), list(own))
         for name, own in groupby(found, key=lambda row: row.experiment)
     ]
-    context = {"groups": groups, "columns": COLUMNS, "rows": found}
+    words = [row.words() for row in found]
+    shown = {key: COLUMNS[key] for key in COLUMNS if any(each[key] != "–" for each in words)}
+    context = {"groups": groups, "shown": shown, "rows": found}
     return page("reproduce.html", run, reproduce_verdict(found), charts, **context)
 
 
