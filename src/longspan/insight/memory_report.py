@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from longspan.insight.flow import LayerFlow
 from longspan.insight.horizon import Horizon
 from longspan.insight.page import page
 from longspan.insight.results import Result
-from longspan.tasks.running import versions
+from longspan.tasks.running import Run, versions
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -67,9 +66,7 @@ def memory_html(
     if any(memory.ablation is not None for memory in memories.values()):
         charts["ablation"] = ablations(memories)
     facts = {"models": ", ".join(memories)}
-    run = SimpleNamespace(
-        title=title, steps=[], settings=dict(settings), facts=facts, versions=versions()
-    )
+    run = Run(title=title, settings=dict(settings), facts=facts, versions=versions())
     return page("memory.html", run, verdict, charts, memories=memories, factor=_factor)
 
 
