@@ -70,12 +70,12 @@ def run_modern(
         optimizer="adam", learning_rate=settings.learning_rate, schedule=settings.schedule,
         warmup_steps=settings.warmup, clipping=Clipping(norm=settings.clip), seed=seed,
     )  # fmt: skip
-    diverged, began = False, time.perf_counter()
+    diverged, began = False, time.process_time()
     try:
         train(network, course, course.loss, plan)
     except TrainingDivergedError:
         diverged = True
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     wrong, error = test(experiment, network, seed)
     return Record(
         name, "modern", cell, seed, success=course.needed is not None,

@@ -28,7 +28,7 @@ class Record:
         tested: Test sequences.
         error: Mean absolute error on them, or None.
         score: Where the experiment has one: see `Experiment.score`.
-        seconds: Of the training: wall time of today's recipe, the processor's time of the papers'.
+        seconds: The processor's, of the training.
         parameters: Weights of the network.
         settings: What else was chosen.
     """

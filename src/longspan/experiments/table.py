@@ -145,8 +145,7 @@ def markdown(records: Iterable[Record], machine: str) -> str:
         "Made by `longspan reproduce --table docs/benchmarks/reproduction.md`, never by hand. What "
         "the experiments are: [reproduction.md](../reproduction.md). Sequences needed are means "
         "and ranges of the runs that succeeded; so is what is wrong in test. Seconds are "
-        "those of one thread: the processor's for the papers' recipe, wall time beside much other "
-        "work for today's, so upper limits. "
+        "the processor's. "
         f"Machine: {machine}.", "",
     ]  # fmt: skip
     for name, group in groupby(rows(records), key=lambda row: row.experiment):
