@@ -10,7 +10,9 @@ from cyclopts import App, Parameter
 from pydantic import BaseModel
 
 from longspan.cli.application import app
+from longspan.cli.saved import as_json
 from longspan.comparison.config import CompareConfig
+from longspan.files import write_text
 from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.language.config import LanguageConfig
@@ -269,20 +271,13 @@ def _compare(
     directory = place.output or Path("runs") / f"compare-{named.stem}"
     given = options.model_dump(include=options.model_fields_set)
     made = run(task, data, how=how, options=given, output=directory, say=_say, **reading)
-    write_page(numbers(made), directory / NUMBERS)
+    write_text(directory / NUMBERS, as_json(made))
     if place.report:
         write_page(made.html(), directory / PAGE)
     print_comparison(made)
     print(f"Numbers: {directory / NUMBERS}")
     if place.report:
         print(f"Report:  {directory / PAGE}")
-
-
-def numbers(made: Comparison) -> str:
-    """Return a comparison as JSON."""
-    import json
-
-    return json.dumps(made.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def print_comparison(made: Comparison) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +97,7 @@ def inspect_model(
         loaded, data, rows=rows, steps=steps, seed=seed, sequence=sequence, **flags
     )  # fmt: skip
     saved.write_whole(page, lambda path: path.write_text(found.html(), "utf-8"))
-    saved.write_whole(numbers, lambda path: path.write_text(_json(found), "utf-8"))
+    saved.write_whole(numbers, lambda path: path.write_text(saved.as_json(found), "utf-8"))
     print_inspection(found)
     print(f"Report:  {page}")
     print(f"Numbers: {numbers}")
@@ -113,10 +112,6 @@ def print_inspection(found: Inspection) -> None:
         print(f"{each.kind.capitalize()}: {each.text}")
     for note in found.notes:
         print(f"Note: {note}")
-
-
-def _json(found: Inspection) -> str:
-    return dumps(found.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
 
 
 def _places(model: Path, output: Path | None, numbers: Path | None) -> tuple[Path, Path]:

@@ -5,11 +5,13 @@ Each task's file puts a `Saved` into `SAVED`; the commands in ``models.py`` know
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longspan import files
 from longspan.errors import InputError
 
 
@@ -83,11 +85,11 @@ def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[s
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under a temporary name and then put it in place."""
+    """Write a file whole or not at all; its directory is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.write_whole(path, write)
+
+
+def as_json(found: Any) -> str:
+    """Return the numbers of what an analysis found as JSON."""
+    return json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)

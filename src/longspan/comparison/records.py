@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from longspan.errors import InputError
-from longspan.insight.page import write_page
+from longspan.files import write_text
 
 RUNS, MODELS = "runs", "models"
 #: Files that a comparison writes beside its records.
@@ -89,7 +89,7 @@ class Records:
     ) -> None:
         """Keep what came of a training; the file is written whole or not at all."""
         text = json.dumps({"settings": _plain(settings), "record": record}, indent=1)
-        write_page(text, self._path(name, kind, settings))
+        write_text(self._path(name, kind, settings), text)
 
     def model(self, name: str, settings: Mapping[str, Any]) -> Path:
         """Return where the model of a cell's first seed is, or goes."""

@@ -8,15 +8,15 @@ target, or when it is long enough; then the network is tested on streams of its 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from longspan.errors import InputError, unknown_name
+from longspan.errors import InputError
 from longspan.experiments.experiment import EXPERIMENTS, Experiment
-from longspan.experiments.original import tell
+from longspan.experiments.original import Recipe, asked_for, tell
 from longspan.experiments.problem import Problem, one_hot
 from longspan.experiments.problems import EmbeddedReber, GenerateSpikes, MeasureSpikes, Periodic
 from longspan.experiments.problems.reber import SYMBOLS
@@ -32,34 +32,26 @@ EVENTS = 5000
 
 
 @dataclass(frozen=True)
-class Continual:
+class Continual(Recipe):
     """How a paper trained its network on streams.
 
     Attributes:
-        network: Its form.
-        learning_rate: Of every step.
-        spread: Weights start uniform in [-spread, spread].
-        biases: Where gates start instead, block by block.
         momentum: See `OnlineLearner.run`.
         tolerance: A stream ends where an output is that far from its target.
         longest: Steps of the longest training stream.
         tests: Test streams; all must be right to their ends.
         tested_steps: Steps of each.
-        limit: Training streams after which a run has failed; ours.
-        deviation: What we chose because the paper does not say, or differently.
     """
 
-    network: OnlineNetwork
-    learning_rate: float
-    spread: float
-    biases: Mapping[str, tuple[float, ...]]
-    longest: int
-    tests: int
-    tested_steps: int
-    limit: int
     momentum: float = 0.0
     tolerance: float = 0.49
-    deviation: str = ""
+    longest: int = field(kw_only=True)
+    tests: int = field(kw_only=True)
+    tested_steps: int = field(kw_only=True)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a run's record says of it."""
+        return super().settings() | {"momentum": self.momentum}
 
 
 class Tape(NamedTuple):
@@ -88,8 +80,8 @@ def _continual() -> dict[str, Continual]:
                 7, 7, blocks=4, cells=2, gates=GATES, gate_recurrence=False, direct=True,
                 biased=("gates", "outputs"),
             ),
-            0.5, 0.2, {"input": closed, "forget": blockwise, "output": closed},
-            longest=1_000_000, tests=10, tested_steps=1_000_000, limit=30_000,
+            0.5, 0.2, 30_000, {"input": closed, "forget": blockwise, "output": closed},
+            longest=1_000_000, tests=10, tested_steps=1_000_000,
             deviation="The targets are all symbols that may follow. "
             + tape.format(f"{STRINGS:,} strings"),
         )
@@ -111,8 +103,8 @@ def _timing(problem: MeasureSpikes | GenerateSpikes | Periodic, deviation: str) 
     momentum = 0.99 if periodic else 0.999 if isinstance(problem, GenerateSpikes) else 0.9999
     apart = problem.period if periodic else problem.F + (problem.offsets - 1) / 2
     return Continual(
-        network, 1e-5, 0.1, {"input": (0.0,), "forget": (-2.0,), "output": (2.0,)},
-        longest=round(100 * apart), tests=1, tested_steps=round(1000 * apart), limit=2_000_000,
+        network, 1e-5, 0.1, 2_000_000, {"input": (0.0,), "forget": (-2.0,), "output": (2.0,)},
+        longest=round(100 * apart), tests=1, tested_steps=round(1000 * apart),
         momentum=momentum, tolerance=0.3 if periodic else 0.49,
         deviation=deviation + " A fifth of the paper's 10⁷ training streams, or less.",
     )  # fmt: skip
@@ -219,17 +211,9 @@ def run_continual(
         InputError: If there is no such recipe, or the cell is another.
         MissingDependencyError: If Longspan was installed without a C++ compiler.
     """
-    if name not in CONTINUAL:
-        raise InputError(unknown_name("experiment on streams", name, CONTINUAL))
-    if cell != "lstm":
-        raise InputError(f"The papers' recipe is one for 'lstm', got {cell!r}.")
-    how = CONTINUAL[name]
-    if max_sequences is not None:
-        how = replace(how, limit=max_sequences)
+    how = asked_for(CONTINUAL, "experiment on streams", name, cell, max_sequences)
     begin = time.process_time()
-    learner = OnlineLearner(how.network, np.random.default_rng((seed, 0)), how.spread)
-    for gate, values in how.biases.items():
-        learner.set_bias(gate, values)
+    learner = how.learner(seed)
     generators = [np.random.default_rng((seed, k)) for k in (1, 2)]
     problem = EmbeddedReber() if name == "continual-reber" else experiment.problem
     training, tests = (Player(learner, tape_of(problem, g), how) for g in generators)
@@ -250,12 +234,7 @@ def run_continual(
         sequences=needed or how.limit, limit=how.limit,
         wrong=sum(n < how.tested_steps for n in lengths), tested=how.tests, error=None,
         score=float(np.mean(lengths)), seconds=seconds, parameters=how.network.parameters,
-        settings={
-            "blocks": how.network.blocks, "cells": how.network.cells,
-            "gates": list(how.network.gates), "learning_rate": how.learning_rate,
-            "momentum": how.momentum, "spread": how.spread,
-            "biases": {gate: list(values) for gate, values in how.biases.items()},
-        },
+        settings=how.settings(),
     )  # fmt: skip
 
 

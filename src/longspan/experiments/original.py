@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,18 +29,16 @@ AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Original:
-    """How a paper trained its network.
+class Recipe:
+    """A paper's network, how it starts, and how fast it learns.
 
     Attributes:
         network: Its form.
         learning_rate: Of every step.
         spread: Weights start uniform in [-spread, spread].
-        limit: Training sequences after which a run has failed; ours, where the paper has none.
+        limit: Training sequences, or streams, after which a run has failed; ours, where the paper
+            has none.
         biases: Where gates start instead, block by block.
-        later: Whether the memory blocks are added once the error has stopped decreasing.
-        problem: In place of the experiment's.
-        criterion: In place of the experiment's.
         deviation: What we chose because the paper does not say, or differently.
     """
 
@@ -49,10 +47,7 @@ class Original:
     spread: float
     limit: int
     biases: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    later: bool = False
-    problem: Problem | None = None
-    criterion: Criterion | None = None
-    deviation: str = ""
+    deviation: str = field(default="", kw_only=True)
 
     def learner(self, seed: int) -> OnlineLearner:
         """Return the network as it is before training."""
@@ -60,6 +55,30 @@ class Original:
         for gate, values in self.biases.items():
             made.set_bias(gate, values)
         return made
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a run's record says of it."""
+        return {
+            "blocks": self.network.blocks, "cells": self.network.cells,
+            "gates": list(self.network.gates), "learning_rate": self.learning_rate,
+            "spread": self.spread,
+            "biases": {gate: list(values) for gate, values in self.biases.items()},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Original(Recipe):
+    """How a paper trained its network on sequences.
+
+    Attributes:
+        later: Whether the memory blocks are added once the error has stopped decreasing.
+        problem: In place of the experiment's.
+        criterion: In place of the experiment's.
+    """
+
+    later: bool = False
+    problem: Problem | None = None
+    criterion: Criterion | None = None
 
 
 def _originals() -> dict[str, Original]:
@@ -102,6 +121,8 @@ def _originals() -> dict[str, Original]:
     )
     return found
 
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Recipe)
 
 #: The paper's for 2a to 2c: after training, 10,000 successive sequences are right.
 _LAG = Criterion(10_000, on="test")
@@ -150,13 +171,8 @@ def run_original(
         InputError: If there is no such recipe, or the cell is another.
         MissingDependencyError: If Longspan was installed without a C++ compiler.
     """
-    if name not in ORIGINALS:
-        raise InputError(unknown_name("experiment by its paper's recipe", name, ORIGINALS))
-    if cell != "lstm":
-        raise InputError(f"The papers' recipe is one for 'lstm', got {cell!r}.")
-    original = ORIGINALS[name]
-    if max_sequences is not None:
-        original = replace(original, limit=max_sequences)
+    what = "experiment by its paper's recipe"
+    original = asked_for(ORIGINALS, what, name, cell, max_sequences)
     problem = original.problem or experiment.problem
     training = Training(original, problem, original.criterion or experiment.criterion, seed)
     start = time.process_time()
@@ -167,17 +183,31 @@ def run_original(
         experiment=name, recipe="original", cell=cell, seed=seed, success=needed is not None,
         sequences=training.seen if needed is None else needed, limit=original.limit, wrong=wrong,
         tested=TESTED, error=error, score=None, seconds=seconds,
-        parameters=original.network.parameters, settings=_settings(original),
+        parameters=original.network.parameters, settings=original.settings(),
     )  # fmt: skip
 
 
-def _settings(original: Original) -> dict[str, Any]:
-    network = original.network
-    return {
-        "blocks": network.blocks, "cells": network.cells, "gates": list(network.gates),
-        "learning_rate": original.learning_rate, "spread": original.spread,
-        "biases": {gate: list(values) for gate, values in original.biases.items()},
-    }  # fmt: skip
+def asked_for(
+    recipes: Mapping[str, AnyRecipe], what: str, name: str, cell: str, max_sequences: int | None
+) -> AnyRecipe:
+    """Return the recipe of a run.
+
+    Args:
+        recipes: By the experiment's name.
+        what: Word for an experiment that is there, for messages.
+        name: The experiment's.
+        cell: ``"lstm"``.
+        max_sequences: In place of the recipe's limit.
+
+    Raises:
+        InputError: If there is no such recipe, or the cell is another.
+    """
+    if name not in recipes:
+        raise InputError(unknown_name(what, name, recipes))
+    if cell != "lstm":
+        raise InputError(f"The papers' recipe is one for 'lstm', got {cell!r}.")
+    found = recipes[name]
+    return found if max_sequences is None else replace(found, limit=max_sequences)
 
 
 class Training:

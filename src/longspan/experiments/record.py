@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from longspan.errors import InputError
+from longspan.files import write_text
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,7 @@ def write_record(directory: Path, record: Record) -> Path:
     """Write a record, whole or not at all, and return its path."""
     path = file_of(directory, record.experiment, record.recipe, record.cell, record.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(json.dumps(asdict(record), indent=1) + "\n", "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, json.dumps(asdict(record), indent=1) + "\n")
     return path
 
 

@@ -6,10 +6,10 @@ settings and versions are in the frame.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from longspan.files import write_text
 from longspan.insight import course
 
 if TYPE_CHECKING:
@@ -60,13 +60,7 @@ def named(charts: dict[str, go.Figure], kind: str, made: dict[str, go.Figure]) -
 
 def write_page(html: str, path: str | Path) -> None:
     """Write a report to a file, whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(html, "utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(Path(path), html)
 
 
 def _json(chart: go.Figure) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from longspan.errors import CheckpointError
+from longspan.files import write_whole
 
 FILE_NAME = "checkpoint.pt"
 
@@ -21,15 +22,14 @@ _UNREADABLE = (
 def write_checkpoint(directory: Path, state: dict[str, Any]) -> None:
     """Write the state under a temporary name, then put it in place of the old one."""
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{FILE_NAME}.{os.getpid()}"
-    try:
-        with temporary.open("wb") as file:
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(directory / FILE_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    write_whole(directory / FILE_NAME, write)
 
 
 def read_checkpoint(directory: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,7 +15,46 @@ from longspan.experiments.problem import Kind, Sequences, at_least, within
 
 
 @dataclass(frozen=True)
-class MeasureSpikes:
+class _Spikes:
+    """Spikes that come F + I(n) steps after one another.
+
+    Args:
+        F: Least number of steps between two spikes.
+        offsets: I(n) is one of 0 … offsets - 1.
+        spikes: In a sequence, after the first.
+
+    Raises:
+        InputError: If one is too small.
+    """
+
+    F: int = 10
+    offsets: int = 2
+    spikes: int = 10
+    input_size: int = 1
+    output_size: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("F", self.F, 1)
+        at_least("offsets", self.offsets, 1)
+        at_least("spikes", self.spikes, 1)
+
+    def correct(self, outputs: np.ndarray, sequences: Sequences) -> np.ndarray:
+        """Return in which sequences every output is less than 0.5 from its target, (B,)."""
+        return within(0.5, outputs, sequences)
+
+    def _drawn(
+        self, generator: np.random.Generator, count: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return delays I(n) and times of later spikes, (B, spikes), and where they are, (B, T)."""
+        delays = generator.integers(0, self.offsets, (count, self.spikes))
+        times = np.cumsum(self.F + delays, 1)
+        where = np.zeros((count, int(times.max(initial=0)) + 1), bool)
+        np.put_along_axis(where, times, True, 1)
+        return delays, times, where
+
+
+@dataclass(frozen=True)
+class MeasureSpikes(_Spikes):
     """Measuring spike delays (MSD): the input has spikes; at each the target is I(n).
 
     There is no target elsewhere. Right if every output is less than 0.5 away from its target.
@@ -29,15 +68,7 @@ class MeasureSpikes:
         InputError: If one is too small.
     """
 
-    F: int = 10
-    offsets: int = 2
-    spikes: int = 10
-    input_size: int = 1
-    output_size: int = 1
     kind: Kind = "numbers"
-
-    def __post_init__(self) -> None:
-        _check(self.F, self.offsets, self.spikes)
 
     @property
     def chance(self) -> float:
@@ -46,19 +77,15 @@ class MeasureSpikes:
 
     def draw(self, generator: np.random.Generator, count: int) -> Sequences:
         """Return `count` sequences that end with their last spike."""
-        delays, times, mask = _spikes(generator, self, count)
+        delays, times, mask = self._drawn(generator, count)
         inputs = mask.astype(np.float32)
         inputs[:, 0:1] = 1.0
         targets = delays.reshape(-1, 1).astype(np.float32)
         return Sequences(inputs[..., None], times[:, -1] + 1, mask, targets)
 
-    def correct(self, outputs: np.ndarray, sequences: Sequences) -> np.ndarray:
-        """Return which sequences' delays were all measured correctly, (B,)."""
-        return within(0.5, outputs, sequences)
-
 
 @dataclass(frozen=True)
-class GenerateSpikes:
+class GenerateSpikes(_Spikes):
     """Generating timed spikes (GTS): the input is I(n) until spike n is due; the target is 1 there.
 
     Everywhere else the target is 0. Right if every output is less than 0.5 away from its target.
@@ -72,20 +99,12 @@ class GenerateSpikes:
         InputError: If one is too small.
     """
 
-    F: int = 10
-    offsets: int = 2
-    spikes: int = 10
-    input_size: int = 1
-    output_size: int = 1
     kind: Kind = "switches"
     chance: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self.F, self.offsets, self.spikes)
-
     def draw(self, generator: np.random.Generator, count: int) -> Sequences:
         """Return `count` sequences that end with their last spike."""
-        delays, times, spikes = _spikes(generator, self, count)
+        delays, times, spikes = self._drawn(generator, count)
         steps = np.arange(spikes.shape[1])
         number = (times[:, None, :] < steps[:, None]).sum(2)  # of the spike that is due
         inside = steps < times[:, -1:] + 1
@@ -95,10 +114,6 @@ class GenerateSpikes:
             inputs[..., None].astype(np.float32), times[:, -1] + 1, inside,
             spikes[inside][:, None].astype(np.float32),
         )  # fmt: skip
-
-    def correct(self, outputs: np.ndarray, sequences: Sequences) -> np.ndarray:
-        """Return which sequences had all their spikes in time, and no others, (B,)."""
-        return within(0.5, outputs, sequences)
 
 
 @dataclass(frozen=True)
@@ -148,20 +163,3 @@ class Periodic:
     def correct(self, outputs: np.ndarray, sequences: Sequences) -> np.ndarray:
         """Return which sequences were followed closely, (B,)."""
         return within(0.15, outputs, sequences)
-
-
-def _check(F: int, offsets: int, spikes: int) -> None:
-    at_least("F", F, 1)
-    at_least("offsets", offsets, 1)
-    at_least("spikes", spikes, 1)
-
-
-def _spikes(
-    generator: np.random.Generator, problem: MeasureSpikes | GenerateSpikes, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return delays I(n), times of the spikes after the first, (B, spikes), and where, (B, T)."""
-    delays = generator.integers(0, problem.offsets, (count, problem.spikes))
-    times = np.cumsum(problem.F + delays, 1)
-    where = np.zeros((count, int(times.max(initial=0)) + 1), bool)
-    np.put_along_axis(where, times, True, 1)
-    return delays, times, where
