@@ -303,6 +303,16 @@ def test_nothing_is_matched_or_tuned_on_request(waves):
     assert not any("lowest or highest" in note for note in found.notes)
 
 
+def test_sizes_left_open_are_those_of_the_task(waves):
+    left = {name: value for name, value in HELD.items() if name != "hidden_size"}
+    model = Classifier(front="lstm_fcn", filters=(4,), kernel_sizes=(3,), **left)
+    found = compare(model, waves, cells="lstm,rnn", seeds=1, trials=1)
+    first, second = found.entries.values()
+    assert first.hidden_size == 8
+    assert second.hidden_size > 8
+    assert abs(second.parameters / first.parameters - 1.0) <= CLOSE
+
+
 def test_diverged_trainings_are_told(waves, monkeypatch):
     kind = SUBJECTS["classify"]
     whole = kind.train

@@ -115,7 +115,8 @@ class _Comparing:
         self, subject: Subject, how: CompareConfig, those: list[Contender], records: Records,
         say: Say,
     ) -> None:  # fmt: skip
-        self.subject, self.how, self.those = subject, how, those
+        self.subject, self.how = subject, how
+        self.those = [each.having(hidden_size=subject.hidden_size(each.config)) for each in those]
         self.records, self.say = records, say
         self.seed: int = those[0].options["seed"]
         self.versions = versions()

@@ -9,8 +9,9 @@ from sklearn import metrics as reference
 
 from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig
-from longspan.tasks.classify.engine import temperature_of
+from longspan.tasks.classify.engine import encoder_of, temperature_of
 from longspan.tasks.classify.given import classes_of, held_out, labels_of, numbers_of
+from longspan.tasks.classify.network import InputShape
 from longspan.tasks.classify.scores import evaluate, roc_curve
 
 
@@ -134,3 +135,18 @@ def test_defaults_that_depend_on_the_number_of_sequences():
     assert ClassifyConfig(calibrate=True).share_of(50) == 0.1
     assert ClassifyConfig(validation_share=0.3, batch_size=7).share_of(50) == 0.3
     assert ClassifyConfig(batch_size=7).batch_of(9000) == 7
+
+
+def test_few_units_beside_convolutions_that_see_whole_channels():
+    units = {
+        8: {"front": "lstm_fcn"},
+        128: {"front": "lstm_fcn", "dimension_shuffle": False},
+        64: {"front": "lstm_fcn", "hidden_size": 64},
+        5: {"front": "cnn", "hidden_size": 5},
+    }
+    for number, options in units.items():
+        config = ClassifyConfig(**options)
+        assert config.units == number
+        encoder = encoder_of(config, InputShape("series", 2, 30))
+        assert encoder.recurrent.hidden_size == number
+    assert ClassifyConfig(hidden_size="none").units == 128

@@ -105,6 +105,10 @@ class Classes(Subject):
         """Return a classifier of this kind of sequences."""
         return super().estimator({**options, "input": self._kind})
 
+    def hidden_size(self, config: ClassifyConfig) -> int:
+        """Return what `units` says, for the default depends on the front."""
+        return config.units
+
     def answers(self, model: Any) -> Sequence[Callable[[], object]]:
         """Return calls that classify one sequence each."""
         some = [self.test.data[k : k + 1] for k in range(min(TIMED, len(self.test)))]

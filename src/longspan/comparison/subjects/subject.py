@@ -120,6 +120,10 @@ class Subject(ABC):
         """Return the learning rate that these options mean."""
         return config.learning_rate
 
+    def hidden_size(self, config: Any) -> int:
+        """Return the hidden units of a layer that these options mean."""
+        return config.hidden_size
+
     def check_sizes(self, config: Any) -> None:
         """Refuse options under which `hidden_size` has no meaning."""
         del config

@@ -30,8 +30,8 @@ class Autoencoder(nn.Module):
     def __init__(self, config: FeaturesConfig, shape: InputShape) -> None:
         super().__init__()
         self.encoder = encoder_of(config, shape)
-        self.decoder = CELLS[config.cell](self.encoder.output_size, config.hidden_size)
-        self.output = nn.Linear(config.hidden_size, shape.size)
+        self.decoder = CELLS[config.cell](self.encoder.output_size, config.units)
+        self.output = nn.Linear(config.units, shape.size)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss of each step, (T, B), 0 at padding.

@@ -61,8 +61,8 @@ class EncoderConfig(BaseModel):
     cell: Literal["lstm", "gru", "rnn"] = "lstm"
     """The recurrent cell."""
 
-    hidden_size: Count = 128
-    """Hidden units of each layer and direction."""
+    hidden_size: Count | None = None
+    """Hidden units of each layer and direction; by default 128."""
 
     num_layers: Count = 1
     """Recurrent layers, one above the other."""
@@ -114,7 +114,7 @@ class EncoderConfig(BaseModel):
 
     @field_validator(
         "min_count", "vocab_size", "max_length", "pooling", "dropout", "max_epochs",
-        "max_grad_norm", "patience", "batch_size", "validation_share",
+        "max_grad_norm", "patience", "batch_size", "validation_share", "hidden_size",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -127,6 +127,11 @@ class EncoderConfig(BaseModel):
         if self.layer_norm and self.cell == "rnn":
             raise ValueError("layer_norm needs cell='lstm' or 'gru'; leave one of the two out")
         return self
+
+    @property
+    def units(self) -> int:
+        """Hidden units of each layer and direction."""
+        return self.hidden_size or 128
 
     @property
     def least_count(self) -> int:
@@ -155,6 +160,11 @@ class EncoderConfig(BaseModel):
 
 class ClassifyConfig(EncoderConfig):
     """Options of the classifier, checked together; each field is documented where it stands."""
+
+    hidden_size: Count | None = None
+    """Hidden units of each layer and direction; by default 128, and 8 where ``lstm_fcn`` sees each
+    channel as one step: a unit has as many weights as the longest series has steps then, and more
+    units learn a small training part by heart."""
 
     front: Literal["none", "cnn", "lstm_fcn"] = "none"
     """What stands before or beside the recurrent layers. ``cnn``: convolutions below them, over
@@ -212,6 +222,12 @@ class ClassifyConfig(EncoderConfig):
             raise ValueError("class_weight must be None, 'balanced' or a dictionary of weights")
         return self
 
+    @property
+    def units(self) -> int:
+        """Hidden units of each layer and direction."""
+        shuffled = self.front == "lstm_fcn" and self.dimension_shuffle
+        return self.hidden_size or (8 if shuffled else 128)
+
     def share_of(self, sequences: int) -> float:
         """Return the share of so many sequences that is held out."""
         if self.validation_share is None and self.calibrate:
@@ -245,5 +261,10 @@ class FeaturesConfig(EncoderConfig):
     one that is not is fitted to the labels first. None learns without labels: an autoencoder, whose
     vector lets a second network write the sequence again from its end (Srivastava et al. 2015)."""
 
-    hidden_size: Count = 64
-    """Hidden units of each layer and direction."""
+    hidden_size: Count | None = None
+    """Hidden units of each layer and direction; by default 64."""
+
+    @property
+    def units(self) -> int:
+        """Hidden units of each layer and direction."""
+        return self.hidden_size or 64

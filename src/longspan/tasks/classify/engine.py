@@ -61,7 +61,7 @@ def encoder_of(config: EncoderConfig, shape: InputShape) -> SequenceEncoder:
             "pool_size": config.pool_size, "dimension_shuffle": config.dimension_shuffle,
         }  # fmt: skip
     return SequenceEncoder(
-        shape, cell=config.cell, hidden_size=config.hidden_size, num_layers=config.num_layers,
+        shape, cell=config.cell, hidden_size=config.units, num_layers=config.num_layers,
         bidirectional=config.bidirectional, layer_norm=config.layer_norm,
         pooling=config.pooling_of(shape.kind), dropout=config.dropout_of(shape.kind),
         embedding_size=config.embedding_size, embedding_dropout=config.embedding_dropout, **more,

@@ -126,7 +126,8 @@ def inputs_from_dict(
     sizes = [size, longest, *(image or (1, 1, 1))]
     if not all(type(value) is int and value > 0 for value in sizes):
         raise TypeError(f"sizes must be positive whole numbers, got {sizes}")
-    found = config.model_dump() | {"size": size, "longest": longest}
+    own = {"hidden_size": config.units, "size": size, "longest": longest}
+    found = config.model_dump() | own
     for name, largest in LARGEST.items():
         if found.get(name, 0) > largest:
             raise InputError(f"{name} = {found[name]} is beyond {largest}.")
@@ -158,7 +159,7 @@ def card(model: Classifier) -> str:
     lines = [
         f"# Classifier: {model.title_}",
         "",
-        f"A {config.cell.upper()} network ({config.num_layers} × {config.hidden_size} units, "
+        f"A {config.cell.upper()} network ({config.num_layers} × {config.units} units, "
         f"{count} parameters) that tells {len(model.classes_)} classes of "
         f"{model.inputs_.shape.kind} apart: {named}{', …' if len(model.classes_) > 20 else ''}.",
         "",
