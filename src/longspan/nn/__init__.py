@@ -11,6 +11,7 @@ from longspan.nn.cross_entropy import (
     smoothing_penalty,
 )
 from longspan.nn.dropout import EmbeddingDropout, LockedDropout
+from longspan.nn.embedding import PretrainedEmbedding
 from longspan.nn.layers import GRU, LSTM, RNN
 from longspan.nn.pooling import Pooling
 from longspan.nn.softmax import AdaptiveSoftmax, Softmax
@@ -18,7 +19,8 @@ from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 
 __all__ = [
     "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "Attention", "CharacterEncoder",
-    "EmbeddingDropout", "LockedDropout", "Memory", "Pooling", "SequenceConvolutions",
-    "SequenceNorm", "SequencePool", "Softmax", "WeightDrop", "init", "linear_cross_entropy",
-    "sampled_cross_entropy", "smoothing_penalty", "weight_drop", "weight_norm",
+    "EmbeddingDropout", "LockedDropout", "Memory", "Pooling", "PretrainedEmbedding",
+    "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax", "WeightDrop", "init",
+    "linear_cross_entropy", "sampled_cross_entropy", "smoothing_penalty", "weight_drop",
+    "weight_norm",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from longspan.errors import InputError
+from longspan.nn.embedding import PretrainedEmbedding
 
 
 class LockedDropout(nn.Module):
@@ -46,7 +47,7 @@ class EmbeddingDropout(nn.Module):
         p: Share of words that are dropped.
     """
 
-    def __init__(self, embedding: nn.Embedding, p: float) -> None:
+    def __init__(self, embedding: nn.Embedding | PretrainedEmbedding, p: float) -> None:
         super().__init__()
         self.embedding, self.p = embedding, _probability(p)
 

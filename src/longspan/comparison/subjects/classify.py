@@ -33,6 +33,7 @@ class Classes(Subject):
     scores = tuple(METRICS)
     shared = (
         "input", "tokens", "lowercase", "min_count", "vocab_size", "max_length", "validation_share",
+        "vectors", "vectors_limit",
     )  # fmt: skip
     config: ClassifyConfig
 

@@ -21,7 +21,10 @@ class Tags(Subject):
     answer = "a sequence"
     scores = tuple(METRICS)
     always_both = True
-    shared = ("scheme", "validation_share", "lowercase", "digits", "min_count")
+    shared = (
+        "scheme", "validation_share", "lowercase", "digits", "min_count", "vectors",
+        "vectors_limit",
+    )  # fmt: skip
     config: TagConfig
 
     def prepare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,8 @@ class Classifier(ClassifierMixin, Estimator):
         known = None if judged is None else self._part(judged)
         began = clock.perf_counter()
         weights = output.class_weights(config, self.classes_, self.class_counts_)
-        self.network_ = build(config, self.inputs_.shape, len(self.classes_))
+        self.network_ = build(config, self.inputs_.shape, len(self.classes_), self.inputs_.vectors)
+        self.inputs_ = replace(self.inputs_, vectors=None)
         self.history_ = fit_network(
             self.network_, classification_loss(config, torch.from_numpy(weights)), config, learnt,
             known, loggers=loggers(log_dir, tensorboard, progress), checkpoint_dir=checkpoint_dir,

@@ -7,6 +7,7 @@ YAML file and the saved ``config.json`` come from here. This module does not imp
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -45,8 +46,8 @@ class EncoderConfig(BaseModel):
     vocab_size: Annotated[int, Field(ge=4)] | None = None
     """Different tokens at most, the most frequent ones; by default all, and 8000 subwords."""
 
-    embedding_size: Count = 100
-    """Numbers that stand for a token."""
+    embedding_size: Count | None = None
+    """Numbers that stand for a token; by default 100."""
 
     embedding_dropout: Share = 0.0
     """Share of the vocabulary that is dropped in a step, as whole words."""
@@ -115,6 +116,7 @@ class EncoderConfig(BaseModel):
     @field_validator(
         "min_count", "vocab_size", "max_length", "pooling", "dropout", "max_epochs",
         "max_grad_norm", "patience", "batch_size", "validation_share", "hidden_size",
+        "embedding_size",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -187,6 +189,15 @@ class ClassifyConfig(EncoderConfig):
     """Let the recurrent part of ``lstm_fcn`` see each channel as one step, with all its values at
     once, as the paper does; otherwise it reads step by step."""
 
+    vectors: Path | None = None
+    """A file with vectors of words that others learnt from much text: GloVe, word2vec or fastText
+    as text, or word2vec as bytes (``.bin``; needs ``pip install longspan[vectors]``). Training
+    learns corrections to those of its own words. The model keeps what it needs of the file."""
+
+    vectors_limit: Annotated[int, Field(ge=0)] = 50_000
+    """Words of that file at most, its first ones, that the model knows beside those of the training
+    part."""
+
     class_weight: Any = None
     """Weight of each class in the loss: ``"balanced"`` for weights inverse to the classes'
     frequencies, a dictionary from label to weight (1 where it has none), or None."""
@@ -201,7 +212,7 @@ class ClassifyConfig(EncoderConfig):
     """Divide the scores by a temperature that suits the held-out sequences best (Guo et al. 2017);
     a tenth is held out then by default, however few there are."""
 
-    @field_validator("filters", "kernel_sizes", "class_weight", mode="before")
+    @field_validator("filters", "kernel_sizes", "vectors", "class_weight", mode="before")
     @classmethod
     def _none_in_words_too(cls, value: object) -> object:
         return None if value in ("none", ["none"], ("none",)) else value
@@ -215,6 +226,10 @@ class ClassifyConfig(EncoderConfig):
             raise ValueError(
                 f"{len(a)} filters and {len(b)} kernel_sizes; give one of each a layer"
             )
+        if self.vectors is not None and self.tokens != "words":
+            raise ValueError("vectors are those of words, and need tokens='words'")
+        if self.vectors is not None and self.embedding_size is not None:
+            raise ValueError("vectors have a width of their own; leave embedding_size out")
         if self.calibrate and self.validation_share == 0.0:
             raise ValueError("calibrate needs a validation part: give validation_share above 0")
         if not (self.class_weight is None or self.class_weight == "balanced"

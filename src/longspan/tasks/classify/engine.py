@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from longspan.data.ragged import Ragged
+from longspan.data.vectors import Aligned
+from longspan.nn import PretrainedEmbedding
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
 from longspan.tasks.classify.network import Batch, ClassifyNetwork, InputShape, SequenceEncoder
 from longspan.training import BucketedBatches, Clipping, History, Loss, Plan, train
@@ -64,15 +66,31 @@ def encoder_of(config: EncoderConfig, shape: InputShape) -> SequenceEncoder:
         shape, cell=config.cell, hidden_size=config.units, num_layers=config.num_layers,
         bidirectional=config.bidirectional, layer_norm=config.layer_norm,
         pooling=config.pooling_of(shape.kind), dropout=config.dropout_of(shape.kind),
-        embedding_size=config.embedding_size, embedding_dropout=config.embedding_dropout, **more,
+        embedding_size=config.embedding_size or 100,
+        embedding_dropout=config.embedding_dropout, **more,
     )  # fmt: skip
 
 
-def build(config: ClassifyConfig, shape: InputShape, num_classes: int) -> ClassifyNetwork:
-    """Return the classifier's network, drawn from the options' seed."""
+def build(
+    config: ClassifyConfig, shape: InputShape, num_classes: int, vectors: Aligned | None = None
+) -> ClassifyNetwork:
+    """Return the classifier's network, drawn from the options' seed.
+
+    Args:
+        config: The options.
+        shape: What it reads.
+        num_classes: K.
+        vectors: Of the vocabulary, where they come from a file.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return ClassifyNetwork(encoder_of(config, shape), num_classes)
+        network = ClassifyNetwork(encoder_of(config, shape), num_classes)
+    if vectors is not None:
+        embedding = network.encoder.embedding
+        assert embedding is not None
+        assert isinstance(embedding.embedding, PretrainedEmbedding)
+        embedding.embedding.start(*map(torch.from_numpy, (vectors.values, vectors.found)))
+    return network
 
 
 def fit_network(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 
 from longspan.data.ragged import Ragged
 from longspan.data.series import as_series
-from longspan.data.text import CODECS, Codec, normalise
+from longspan.data.text import CODECS, Codec, Words, normalise
+from longspan.data.vectors import Aligned, VectorShape, align, read_vectors
 from longspan.errors import InputError
-from longspan.tasks.classify.config import EncoderConfig
+from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
 from longspan.tasks.classify.network import InputShape
 
 #: A word with its apostrophe, or a sign; line ends have a token of their own.
@@ -52,6 +54,8 @@ class Inputs:
         codec: What turns a text into tokens, or None.
         mean: What is taken from each channel, float32 (C,), or None.
         scale: By what it is divided then.
+        vectors: Those of the vocabulary that a file has, from `learn` alone: they are the network's
+            once it is built.
     """
 
     config: EncoderConfig
@@ -59,6 +63,7 @@ class Inputs:
     codec: Codec | None = None
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
+    vectors: Aligned | None = None
 
     @classmethod
     def learn(cls, config: EncoderConfig, data: Any, kind: str) -> Inputs:
@@ -75,7 +80,7 @@ class Inputs:
                 "\n".join(texts), config.least_count, config.vocab_size
             )
             longest = max(len(_tokens(codec, text, config)) for text in texts)
-            return cls(config, InputShape(kind, len(codec.symbols), longest), codec)
+            return cls(config, InputShape(kind, len(codec.symbols), longest), codec)._with_vectors()
         arrays = as_rows(data) if kind == "image" else data
         arrays = [each[: config.max_length] for each in arrays]
         steps = np.concatenate(arrays).astype(np.float64)
@@ -93,6 +98,21 @@ class Inputs:
             config, InputShape(kind, size, longest), None, mean.astype(np.float32),
             scale.astype(np.float32),
         )  # fmt: skip
+
+    def _with_vectors(self) -> Inputs:
+        """Return the same with the words and vectors of the file that the options name."""
+        config, codec = self.config, self.codec
+        if not isinstance(config, ClassifyConfig) or config.vectors is None or codec is None:
+            return self
+        file = read_vectors(config.vectors)
+        form = partial(normalise, lowercase=config.lowercase)
+        found = align(file, codec.symbols, form, config.vectors_limit)
+        symbols = [*codec.symbols, *found.more]
+        shape = replace(
+            self.shape, size=len(symbols),
+            vectors=VectorShape(len(codec.symbols), file.values.shape[1]),
+        )  # fmt: skip
+        return replace(self, shape=shape, codec=Words(symbols), vectors=found)
 
     def encode(self, data: Any) -> Ragged:
         """Return sequences, checked before (see `checked`), as the network reads them."""

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from longspan.nn import GRU, LSTM, RNN, EmbeddingDropout
+from longspan.data.vectors import VectorShape
+from longspan.nn import GRU, LSTM, RNN, EmbeddingDropout, PretrainedEmbedding
 from longspan.nn.convolution import SequenceConvolutions, SequencePool
 from longspan.nn.pooling import Pooling
 
@@ -43,12 +44,14 @@ class InputShape:
         size: Channels of a step, or the size of the vocabulary.
         longest: Steps of the longest sequence of the training part.
         image: Rows, columns and colours of an image.
+        vectors: How the vocabulary is made up where its vectors come from a file.
     """
 
     kind: str
     size: int
     longest: int
     image: tuple[int, int, int] | None = None
+    vectors: VectorShape | None = None
 
 
 class SequenceEncoder(nn.Module):
@@ -95,11 +98,9 @@ class SequenceEncoder(nn.Module):
         self.embedding = None
         self.input_dropout = nn.Dropout(dropout if shape.kind == "text" else 0.0)
         if shape.kind == "text":
-            vectors = nn.Embedding(size, embedding_size)
-            # Vectors of length 1 would hardly move in the steps that a small data set takes.
-            nn.init.normal_(vectors.weight, std=EMBEDDING_STD)
+            vectors = _embedding(shape, embedding_size)
             self.embedding = EmbeddingDropout(vectors, embedding_dropout)
-            size = embedding_size
+            size = vectors.embedding_dim
         layers = convolutions or []
         self.convolutions = self.images = None
         self.shuffled = front == "lstm_fcn" and dimension_shuffle
@@ -149,6 +150,16 @@ class SequenceEncoder(nn.Module):
         inside = torch.arange(x.shape[-1], device=x.device) < lengths[:, None]
         x = nn.functional.pad(torch.where(inside, x, 0.0), (0, longest - x.shape[-1]))
         return x, torch.full_like(lengths, len(x))
+
+
+def _embedding(shape: InputShape, embedding_size: int) -> nn.Embedding | PretrainedEmbedding:
+    if shape.vectors is not None:
+        learnt, width = shape.vectors
+        return PretrainedEmbedding(shape.size, width, learnt, EMBEDDING_STD)
+    vectors = nn.Embedding(shape.size, embedding_size)
+    # Vectors of length 1 would hardly move in the steps that a small data set takes.
+    nn.init.normal_(vectors.weight, std=EMBEDDING_STD)
+    return vectors
 
 
 class ImageConvolutions(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from longspan.data.text import CODECS
+from longspan.data.vectors import VectorShape
 from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
 from longspan.tasks.classify.engine import build
@@ -104,6 +105,7 @@ def inputs_to_dict(inputs: Inputs) -> dict[str, Any]:
     return {
         "kind": shape.kind, "size": shape.size, "longest": shape.longest,
         "image": None if shape.image is None else list(shape.image),
+        "vectors": None if shape.vectors is None else list(shape.vectors),
         "codec": None if inputs.codec is None else inputs.codec.to_dict(),
     }  # fmt: skip
 
@@ -123,17 +125,22 @@ def inputs_from_dict(
     image = values["image"]
     if kind not in ("series", "text", "image") or (kind == "image") != (image is not None):
         raise TypeError(f"there is no input of the kind {kind!r} with image {image!r}")
-    sizes = [size, longest, *(image or (1, 1, 1))]
+    vectors = None if values["vectors"] is None else VectorShape(*values["vectors"])
+    sizes = [size, longest, *(image or (1, 1, 1)), *(vectors or ())]
     if not all(type(value) is int and value > 0 for value in sizes):
         raise TypeError(f"sizes must be positive whole numbers, got {sizes}")
     own = {"hidden_size": config.units, "size": size, "longest": longest}
+    if vectors is not None:
+        own["embedding_size"] = vectors.width
     found = config.model_dump() | own
     for name, largest in LARGEST.items():
-        if found.get(name, 0) > largest:
+        if (found.get(name) or 0) > largest:
             raise InputError(f"{name} = {found[name]} is beyond {largest}.")
     if image is not None and (len(image) != 3 or image[1] * image[2] != size):
         raise TypeError(f"an image of {image} does not have {size} values in a row")
-    shape = InputShape(kind, size, longest, None if image is None else tuple(image))
+    if vectors is not None and (kind != "text" or vectors.learnt > size):
+        raise TypeError(f"vectors {vectors} do not fit a vocabulary of {size}")
+    shape = InputShape(kind, size, longest, None if image is None else tuple(image), vectors)
     if kind == "text":
         codec = CODECS[config.tokens].from_dict(values["codec"])
         if len(codec.symbols) != size:

@@ -134,7 +134,9 @@ class Continuation:
             self.log_probs = self._head(last)
         self.stepper = _stepper(network, len(prompts)) if fast and native.available() else None
         if self.stepper is not None:
-            self.table = network.encoder.embedding.weight.detach().numpy()
+            embedding = network.encoder.embedding
+            assert isinstance(embedding, torch.nn.Embedding)
+            self.table = embedding.weight.detach().numpy()
             self.fast_state = _flat(self.state)
 
     def step(self, tokens: np.ndarray) -> None:

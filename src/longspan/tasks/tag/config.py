@@ -6,6 +6,7 @@ at once.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -25,8 +26,17 @@ class TagConfig(BaseModel):
     num_layers: Annotated[int, Field(ge=1)] = 1
     """Recurrent layers, one above the other."""
 
-    word_size: Annotated[int, Field(ge=1)] = 100
-    """Width of the word vectors."""
+    word_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of the word vectors; by default 100, or that of `vectors`."""
+
+    vectors: Path | None = None
+    """A file with vectors of words that others learnt from much text: GloVe, word2vec or fastText
+    as text, or word2vec as bytes (``.bin``; needs ``pip install longspan[vectors]``). Training
+    learns corrections to those of its own words. The model keeps what it needs of the file."""
+
+    vectors_limit: Annotated[int, Field(ge=0)] = 50_000
+    """Words of that file at most, its first ones, that the model knows beside those of the training
+    part."""
 
     character_encoder: Literal["cnn", "lstm", "none"] = "cnn"
     """What reads the characters of each word: a convolution (Ma & Hovy 2016), a bidirectional LSTM
@@ -100,7 +110,9 @@ class TagConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = 0
     """Every random draw comes from this number."""
 
-    @field_validator("max_steps", "max_grad_norm", "patience", mode="before")
+    @field_validator(
+        "max_steps", "max_grad_norm", "patience", "word_size", "vectors", mode="before"
+    )
     @classmethod
     def _none_in_words(cls, value: object) -> object:
         """Take the word for it: a command line has no other way to say None."""
@@ -108,6 +120,8 @@ class TagConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> TagConfig:
+        if self.vectors is not None and self.word_size is not None:
+            raise ValueError("vectors have a width of their own; leave word_size out")
         if self.character_encoder == "lstm" and self.character_size % 2:
             raise ValueError(
                 "character_encoder='lstm' has two directions and needs an even character_size, got "

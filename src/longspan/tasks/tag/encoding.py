@@ -12,6 +12,7 @@ from torch import Tensor
 
 from longspan.data.ragged import Ragged
 from longspan.data.tagged import TaggedText
+from longspan.data.vectors import Aligned, VectorShape, align, read_vectors
 from longspan.errors import InputError
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.network import UNKNOWN, TagInputs
@@ -72,8 +73,13 @@ class Encoder:
         labels: Labels by number, as the network writes them.
         intents: Intents by number.
         scheme: Scheme of the labels that users see; None for plain labels.
-        rare: Numbers of the words that training saw once.
+        rare: Numbers of the words that training saw once and no file knows.
+        vectors: How the words are made up where their vectors come from a file; those of training
+            come first.
     """
+
+    #: Vectors of the words, from `fit` alone: they are the network's once it is built.
+    given: Aligned | None = None
 
     def __init__(
         self,
@@ -84,8 +90,9 @@ class Encoder:
         intents: list[str],
         scheme: str | None,
         rare: Sequence[int] = (),
+        vectors: VectorShape | None = None,
     ) -> None:
-        self.config, self.scheme = config, scheme
+        self.config, self.scheme, self.vectors = config, scheme, vectors
         self.words, self.characters, self.labels = words, characters, labels
         self.intents, self.rare = intents, rare
         self.inner = None
@@ -117,16 +124,32 @@ class Encoder:
         labels = {label for own in text.labels for label in empty.inward(own)}
         if scheme is not None:
             labels.add("O")  # or there might be no well-formed labels for sequences of some length
-        rare = [k for k, w in enumerate(words, FIRST) if counts[w] == 1]
+        shape, given = None, None
+        if config.vectors is not None:
+            file = read_vectors(config.vectors)
+            given = align(file, [""] * FIRST + words, empty.normal, config.vectors_limit)
+            shape = VectorShape(FIRST + len(words), file.values.shape[1])
+        rare = [
+            k for k, w in enumerate(words, FIRST)
+            if counts[w] == 1 and (given is None or not given.found[k])
+        ]  # fmt: skip
+        words += [] if given is None else given.more
         # Those seen once stay unknown, so that training meets an unknown character.
         known = [c for c, n in characters.most_common() if n > 1]
-        return cls(config, words, known, sorted(labels), sorted(set(text.intents or ())), scheme,
-                   rare)  # fmt: skip
+        found = cls(config, words, known, sorted(labels), sorted(set(text.intents or ())), scheme,
+                    rare, shape)  # fmt: skip
+        found.given = given
+        return found
 
     @property
     def num_words(self) -> int:
         """Words with padding and the unknown one."""
         return len(self.words) + FIRST
+
+    @property
+    def word_size(self) -> int:
+        """Width of the word vectors."""
+        return self.vectors.width if self.vectors is not None else self.config.word_size or 100
 
     @property
     def num_characters(self) -> int:
@@ -141,7 +164,8 @@ class Encoder:
 
     def knows(self, word: str) -> bool:
         """Return whether training saw this word, as it is looked up."""
-        return self.normal(word) in self._word
+        number = self._word.get(self.normal(word))
+        return number is not None and (self.vectors is None or number < self.vectors.learnt)
 
     def normal(self, word: str) -> str:
         """Return the form under which a word is looked up."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from longspan.nn import PretrainedEmbedding
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.encoding import EncodedText, Encoder
 from longspan.tasks.tag.network import TagInputs, TagNetwork
@@ -62,7 +63,8 @@ class Engine:
                 rare=encoder.rare_mask(),
                 rare_rate=config.rare_rate,
                 crf=config.crf,
-                word_size=config.word_size,
+                word_size=encoder.word_size,
+                learnt=None if encoder.vectors is None else encoder.vectors.learnt,
                 character_encoder=config.character_encoder,
                 character_embedding_size=config.character_embedding_size,
                 character_size=config.character_size,
@@ -72,6 +74,10 @@ class Engine:
                 dropout=config.dropout,
                 recurrent_dropout=config.recurrent_dropout,
             )
+        if encoder.given is not None:
+            assert isinstance(self.network.word_embedding, PretrainedEmbedding)
+            _, values, found = encoder.given
+            self.network.word_embedding.start(torch.from_numpy(values), torch.from_numpy(found))
         self.num_labels, self.spans = len(encoder.labels), encoder.inner is not None
 
     def train(self, text: EncodedText, validation: EncodedText | None, **options: Any) -> History:

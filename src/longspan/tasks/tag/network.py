@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import longspan.nn
-from longspan.nn import CRF, CharacterEncoder
+from longspan.nn import CRF, CharacterEncoder, PretrainedEmbedding
 
 #: Numbers of padding and of words that are not known.
 PADDING, UNKNOWN = 0, 1
@@ -56,6 +56,8 @@ class TagNetwork(nn.Module):
         rare_rate: How often.
         crf: Whether transitions are learnt; otherwise labels are independent but for constraints.
         word_size: Width of the word vectors.
+        learnt: How many words, the first ones, have vectors that are learnt, where those of all
+            come from a file; otherwise None.
         character_encoder: ``"cnn"``, ``"lstm"`` or ``"none"``.
         character_embedding_size: Width of the character vectors.
         character_size: Width of what the characters say of a word.
@@ -80,6 +82,7 @@ class TagNetwork(nn.Module):
         rare_rate: float = 0.5,
         crf: bool = True,
         word_size: int = 100,
+        learnt: int | None = None,
         character_encoder: str = "cnn",
         character_embedding_size: int = 30,
         character_size: int = 50,
@@ -91,10 +94,14 @@ class TagNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.crf, self.rare_rate = crf, rare_rate
-        self.word_embedding = nn.Embedding(num_words, word_size, padding_idx=PADDING)
-        bound = (3.0 / word_size) ** 0.5
-        with torch.no_grad():
-            self.word_embedding.weight[1:].uniform_(-bound, bound)
+        if learnt is None:
+            self.word_embedding = nn.Embedding(num_words, word_size, padding_idx=PADDING)
+            bound = (3.0 / word_size) ** 0.5
+            with torch.no_grad():
+                self.word_embedding.weight[1:].uniform_(-bound, bound)
+        else:
+            std = word_size**-0.5
+            self.word_embedding = PretrainedEmbedding(num_words, word_size, learnt, std)
         nothing = torch.zeros(num_words, dtype=torch.bool)
         self.register_buffer("rare", nothing if rare is None else rare, persistent=False)
         self.characters = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from longspan.data.vectors import VectorShape
 from longspan.errors import InputError
 from longspan.tasks.estimator import checked
 from longspan.tasks.storage import SavedModel, check_tensors, guarded, save_directory
@@ -39,6 +40,7 @@ def save(model: Tagger, path: Path, report: str | None) -> None:
         "labels": encoder.labels,
         "intents": encoder.intents,
         "scheme": encoder.scheme,
+        "vectors": None if encoder.vectors is None else list(encoder.vectors),
         "baseline": model.baseline_.to_dict(),
     }
     save_directory(path, "tag", config, model.engine_.network.state_dict(), card(model), report)
@@ -58,15 +60,21 @@ def _restore(kind: type[Tagger], values: dict[str, Any], tensors: dict[str, Tens
     if not isinstance(options, dict):
         raise TypeError(f"options must be an object, got {options!r}")
     config: TagConfig = checked(TagConfig, options)
+    vectors = None if values["vectors"] is None else VectorShape(*values["vectors"])
+    if vectors is not None and not all(type(value) is int and value > 0 for value in vectors):
+        raise TypeError(f"sizes of vectors must be positive whole numbers, got {vectors}")
+    sizes = config.model_dump() | ({} if vectors is None else {"word_size": vectors.width})
     for name, largest in LARGEST.items():
-        if getattr(config, name) > largest:
-            raise InputError(f"{name} = {getattr(config, name)} is beyond {largest}.")
+        if (sizes[name] or 0) > largest:
+            raise InputError(f"{name} = {sizes[name]} is beyond {largest}.")
     if values["scheme"] not in (None, *SCHEMES):
         raise InputError(f"There is no scheme {values['scheme']!r}.")
     encoder = Encoder(
         config, _texts(values, "words"), _texts(values, "characters"), _texts(values, "labels"),
-        _texts(values, "intents"), values["scheme"],
+        _texts(values, "intents"), values["scheme"], (), vectors,
     )  # fmt: skip
+    if vectors is not None and vectors.learnt > encoder.num_words:
+        raise TypeError(f"{vectors.learnt} learnt words are more than the {encoder.num_words}")
     with torch.device("meta"):  # shapes first: a huge model must not be allocated
         expected = Engine(config, encoder).network.state_dict()
     check_tensors(expected, tensors)

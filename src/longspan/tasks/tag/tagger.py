@@ -119,6 +119,7 @@ class Tagger(Estimator):
         self.baseline_ = MostFrequent.fit(parts.train)
         began = clock.perf_counter()
         self.engine_ = Engine(config, self.encoder_)
+        self.encoder_.given = None  # the network has them now
         later = None if parts.validation is None else self.encoder_.encode(parts.validation)
         self.history_ = self.engine_.train(
             self.encoder_.encode(parts.train), later,
