@@ -15,13 +15,14 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.accuracy.vectors import own_vectors
 from benchmarks.data import need
 from benchmarks.machine import machine
 from longspan import Classifier
@@ -39,12 +40,13 @@ class Case:
         parts: Returns training and test part.
         options: Of `Classifier`.
         published: Accuracies in per cent, in words.
+        vectors: Whether word vectors are learnt before from text without labels.
     """
 
     parts: Callable[[], tuple[Pair, Pair]]
     options: dict[str, Any]
     published: str
-    note: str = field(default="")
+    vectors: bool = False
 
 
 def archive(*folder: str, suffix: str = "ts") -> Callable[[], tuple[Pair, Pair]]:
@@ -67,6 +69,14 @@ def trec() -> tuple[Pair, Pair]:
         pairs = [line.split(" ", 1) for line in path.read_text("latin-1").splitlines()]
         found.append(([text for _, text in pairs], [label for label, _ in pairs]))
     return found[0], found[1]
+
+
+def clinc() -> tuple[Pair, Pair]:
+    data = json.loads(need("slot_intent", "clinc150", "data_full.json").read_text("utf-8"))
+    train, test = (data[part] for part in ("train", "test"))
+    return ([text for text, _ in train], [label for _, label in train]), (
+        [text for text, _ in test], [label for _, label in test],
+    )  # fmt: skip
 
 
 def imdb() -> tuple[Pair, Pair]:
@@ -121,6 +131,13 @@ CASES = {
         trec, {"bidirectional": True, "front": "cnn", "embedding_size": 300},
         "BiLSTM 93.0, C-LSTM 94.6, BLSTM-2DCNN 96.1",
     ),
+    "trec6-vectors": Case(
+        trec, {"bidirectional": True}, "BiLSTM 93.0, C-LSTM 94.6, BLSTM-2DCNN 96.1", vectors=True
+    ),
+    "clinc150": Case(clinc, {"bidirectional": True}, "CNN 91.2, MLP 93.5, BERT 96.9"),
+    "clinc150-vectors": Case(
+        clinc, {"bidirectional": True}, "CNN 91.2, MLP 93.5, BERT 96.9", vectors=True
+    ),
     "mnist": Case(mnist, {}, "LSTM over rows 98.5 to 99"),
     "imdb": Case(
         imdb, {"max_length": 400, "max_epochs": 4}, "LSTM 86.5, SA-LSTM 92.8, oh-LSTM 94.1"
@@ -134,7 +151,10 @@ def result(name: str, seed: int, state: Path, extra: dict[str, Any]) -> dict[str
     if done.exists():
         return json.loads(done.read_text())
     train, test = CASES[name].parts()
-    model = Classifier(seed=seed, **(CASES[name].options | extra))
+    options = CASES[name].options | extra
+    if CASES[name].vectors:
+        options["vectors"] = own_vectors(state)
+    model = Classifier(seed=seed, **options)
     began = time.perf_counter()
     model.fit(*train)
     seconds = time.perf_counter() - began

@@ -4,8 +4,8 @@
 
 Each seed is trained from checkpoints in the state directory, so that an interrupted run goes on
 where it was; results that are there already are not computed again. Words, labels, early stopping
-and all choices come from the training and validation parts; the test part is scored once. No
-vectors or other data from elsewhere are used.
+and all choices come from the training and validation parts; the test part is scored once. Nothing
+from elsewhere is used, but where the name says so: word vectors learnt from IMDb's reviews.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.accuracy.seeds import main, seconds_of_all, steps_done
+from benchmarks.accuracy.vectors import own_vectors
 from benchmarks.data import need
 from longspan import Tagger
 from longspan.tasks.tag.baselines import MOST_FREQUENT
@@ -37,6 +38,7 @@ class Case:
         metrics: What is compared, the most important first.
         options: Of `Tagger`.
         published: Figures in the order of the metrics, by name.
+        vectors: Whether word vectors are learnt before from text without labels.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Case:
     metrics: tuple[str, ...]
     options: dict[str, Any]
     published: dict[str, tuple[str, ...]]
+    vectors: bool = False
 
 
 _ATIS, _CHUNKS = ("slot_intent", "atis"), ("tagging", "conll2000")
@@ -81,6 +84,12 @@ CASES = {
         {"UH-RiTUAL, BiLSTM-CNN-CRF with word vectors (Aguilar et al. 2017)": ("41.86", "", "")},
     ),
 }  # fmt: skip
+CASES |= {
+    f"{name}-vectors": replace(
+        CASES[name], title=f"{CASES[name].title}, with vectors", vectors=True
+    )
+    for name in ("conll2000", "wnut17")
+}
 
 
 def result(name: str, seed: int, state: Path) -> dict[str, Any]:
@@ -92,7 +101,8 @@ def result(name: str, seed: int, state: Path) -> dict[str, Any]:
     train, validation, test = (None if part is None else need(*part) for part in case.parts)
     log = state / f"{name}-{seed}" / "log.jsonl"
     before = steps_done(log)
-    model = Tagger(seed=seed, **case.options)
+    vectors = {"vectors": own_vectors(state)} if case.vectors else {}
+    model = Tagger(seed=seed, **case.options, **vectors)
     began = time.perf_counter()
     model.fit(
         train, validation=validation, test=test, checkpoint_dir=state / f"{name}-{seed}",
