@@ -107,7 +107,8 @@ def mnist() -> tuple[Pair, Pair]:
 FCN = {"front": "lstm_fcn"}
 CASES = {
     "JapaneseVowels": Case(
-        archive("classification", "JapaneseVowels", "JapaneseVowels"), FCN,
+        archive("classification", "JapaneseVowels", "JapaneseVowels"),
+        FCN | {"squeeze_excite": True},
         "MLSTM-FCN 100",
     ),
     "ItalyPowerDemand": Case(

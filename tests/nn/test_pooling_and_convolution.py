@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from longspan.errors import InputError
-from longspan.nn.convolution import SequenceConvolutions, SequenceNorm, SequencePool
+from longspan.nn.convolution import SequenceConvolutions, SequenceNorm, SequencePool, SqueezeExcite
 from longspan.nn.pooling import POOLINGS, Pooling
 
 LENGTHS = torch.tensor([6, 1, 4, 0, 3])
@@ -78,9 +78,10 @@ def test_full_rows_equal_torchs_convolutions(rows):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_padding_does_not_matter(training, rows):
+@pytest.mark.parametrize("squeeze", [True, False])
+def test_padding_does_not_matter(training, squeeze, rows):
     torch.manual_seed(0)
-    net = SequenceConvolutions(4, [(3, 5), (5, 4)]).train(training)
+    net = SequenceConvolutions(4, [(3, 5), (5, 4)], squeeze).train(training)
     found = net(with_garbage(rows), LENGTHS)
     wider = nn.functional.pad(with_garbage(rows), (0, 0, 0, 0, 0, 7), value=3.0)
     again = net(wider, LENGTHS)
@@ -107,9 +108,30 @@ def test_the_norm_counts_valid_steps_alone(rows):
     assert torch.equal(norm.mean, before)
 
 
+def test_filters_are_weighed_by_the_means_of_all(rows):
+    torch.manual_seed(0)
+    weigh = SqueezeExcite(4, reduction=2)
+    inside = (torch.arange(6) < LENGTHS[:, None])[:, None].float()
+    x = rows.permute(1, 2, 0) * inside
+    found = weigh(x, inside)
+    for row, length in enumerate(LENGTHS.tolist()):
+        mean = x[row, :, :length].mean(1) if length else torch.zeros(4)
+        weights = (weigh.excite.weight @ (weigh.squeeze.weight @ mean).clamp(min=0)).sigmoid()
+        torch.testing.assert_close(found[row], x[row] * weights[:, None])
+    assert SqueezeExcite(5).squeeze.out_features == 1
+
+
+def test_only_the_last_convolution_has_no_weights():
+    layers = [(32, 3), (48, 3), (5, 3)]
+    net = SequenceConvolutions(4, layers, squeeze_excite=True)
+    assert [each.excite.out_features for each in net.weighing] == [32, 48]
+    assert [each.squeeze.out_features for each in net.weighing] == [2, 3]
+    assert not SequenceConvolutions(4, layers).weighing
+
+
 def test_gradients_of_ragged_convolutions(rows):
     torch.manual_seed(0)
-    net = SequenceConvolutions(4, [(3, 3)]).double()
+    net = SequenceConvolutions(4, [(3, 3), (2, 3)], squeeze_excite=True).double()
     x = rows.double().requires_grad_()
     names = [name for name, _ in net.named_parameters()]
 

@@ -3,7 +3,7 @@
 from longspan.nn import init
 from longspan.nn.attention import Attention, Memory
 from longspan.nn.characters import CharacterEncoder
-from longspan.nn.convolution import SequenceConvolutions, SequenceNorm, SequencePool
+from longspan.nn.convolution import SequenceConvolutions, SequenceNorm, SequencePool, SqueezeExcite
 from longspan.nn.crf import CRF
 from longspan.nn.cross_entropy import (
     linear_cross_entropy,
@@ -20,7 +20,7 @@ from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 __all__ = [
     "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "Attention", "CharacterEncoder",
     "EmbeddingDropout", "LockedDropout", "Memory", "Pooling", "PretrainedEmbedding",
-    "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax", "WeightDrop", "init",
-    "linear_cross_entropy", "sampled_cross_entropy", "smoothing_penalty", "weight_drop",
+    "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax", "SqueezeExcite", "WeightDrop",
+    "init", "linear_cross_entropy", "sampled_cross_entropy", "smoothing_penalty", "weight_drop",
     "weight_norm",
 ]  # fmt: skip

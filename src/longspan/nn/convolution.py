@@ -71,6 +71,29 @@ def _sum(values: Tensor) -> Tensor:
     return all_reduce(values)
 
 
+class SqueezeExcite(nn.Module):
+    """A weight for each channel of a sequence, from the means of all (Hu et al. 2018).
+
+    s = mean of x over the valid steps; y = x · σ(W2 relu(W1 s)), without biases.
+
+    Args:
+        channels: F.
+        reduction: How many times fewer units stand between.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        between = max(channels // reduction, 1)
+        self.squeeze = nn.Linear(channels, between, bias=False)
+        self.excite = nn.Linear(between, channels, bias=False)
+
+    def forward(self, x: Tensor, inside: Tensor) -> Tensor:
+        """Return x, (B, F, T), weighed; it and `inside`, (B, 1, T), are 0 beyond valid steps."""
+        mean = x.sum(2) / inside.sum(2).clamp(min=1)
+        weights = torch.sigmoid(self.excite(torch.relu(self.squeeze(mean))))
+        return x * weights[..., None]
+
+
 class SequenceConvolutions(nn.Module):
     """Convolutions over steps, each with batch normalisation and ReLU (Wang et al. 2017).
 
@@ -83,9 +106,13 @@ class SequenceConvolutions(nn.Module):
     Args:
         input_size: I.
         layers: (filters, kernel size) of each.
+        squeeze_excite: Whether each but the last weighs its filters by `SqueezeExcite`, as
+            MLSTM-FCN does (Karim et al. 2019).
     """
 
-    def __init__(self, input_size: int, layers: list[tuple[int, int]]) -> None:
+    def __init__(
+        self, input_size: int, layers: list[tuple[int, int]], squeeze_excite: bool = False
+    ) -> None:
         super().__init__()
         sizes = [input_size, *[filters for filters, _ in layers]]
         self.reaches = [kernel - 1 for _, kernel in layers]
@@ -94,17 +121,21 @@ class SequenceConvolutions(nn.Module):
             for before, (filters, kernel) in zip(sizes[:-1], layers, strict=True)
         )
         self.norms = nn.ModuleList(SequenceNorm(filters) for filters, _ in layers)
+        self.weighing = nn.ModuleList(
+            SqueezeExcite(filters) for filters, _ in (layers[:-1] if squeeze_excite else [])
+        )
         self.output_size = sizes[-1]
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return features of each step, (T, B, F), zeros at padding, from x, (T, B, I)."""
         inside = (torch.arange(len(x), device=x.device) < lengths[:, None])[:, None].to(x.dtype)
         x = x.permute(1, 2, 0) * inside
-        for convolution, norm, reach in zip(
-            self.convolutions, self.norms, self.reaches, strict=True
-        ):
+        layers = zip(self.convolutions, self.norms, self.reaches, strict=True)
+        for k, (convolution, norm, reach) in enumerate(layers):
             wide = nn.functional.pad(x, (reach // 2, reach - reach // 2))
             x = torch.relu(norm(convolution(wide), inside)) * inside
+            if k < len(self.weighing):
+                x = self.weighing[k](x, inside)
         return x.permute(2, 0, 1)
 
 

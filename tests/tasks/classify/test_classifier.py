@@ -41,6 +41,8 @@ IMAGES[DIGITS == 1, 2:4] += 180
 KINDS = {
     "series": (SERIES, LABELS, {}),
     "fcn": (SERIES, LABELS, {"front": "lstm_fcn", "filters": (6, 4), "kernel_sizes": (4, 3)}),
+    "mlstm_fcn": (SERIES, LABELS, {"front": "lstm_fcn", "filters": (6, 4), "kernel_sizes": (4, 3),
+                                   "squeeze_excite": True}),
     "cnn": (SERIES, LABELS, {"front": "cnn", "filters": (6,), "pool_size": 2}),
     "attention": (SERIES, LABELS, {"pooling": "attention", "bidirectional": True,
                                    "num_layers": 2}),
@@ -395,6 +397,7 @@ def test_bad_validation_and_use(fitted):
         ("`pooling` = 'sum'", {"pooling": "sum"}),
         ("need front", {"filters": (3,)}),
         ("2 filters and 1 kernel_sizes", {"front": "cnn", "filters": (3, 4), "kernel_sizes": (3,)}),
+        ("squeeze_excite needs", {"squeeze_excite": True}),
         ("calibrate needs", {"calibrate": True, "validation_share": 0.0}),
         ("layer_norm needs", {"layer_norm": True, "cell": "rnn"}),
         ("class_weight must be", {"class_weight": "heavy"}),

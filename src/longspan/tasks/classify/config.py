@@ -189,6 +189,10 @@ class ClassifyConfig(EncoderConfig):
     """Let the recurrent part of ``lstm_fcn`` see each channel as one step, with all its values at
     once, as the paper does; otherwise it reads step by step."""
 
+    squeeze_excite: bool = False
+    """Let each convolution over steps but the last weigh its filters by the means of all (Hu et al.
+    2018): with ``lstm_fcn`` the MLSTM-FCN for several channels (Karim et al. 2019)."""
+
     vectors: Path | None = None
     """A file with vectors of words that others learnt from much text: GloVe, word2vec or fastText
     as text, or word2vec as bytes (``.bin``; needs ``pip install longspan[vectors]``). Training
@@ -222,6 +226,8 @@ class ClassifyConfig(EncoderConfig):
         a, b = self.filters, self.kernel_sizes
         if (a is not None or b is not None) and self.front == "none":
             raise ValueError("filters and kernel_sizes need front='cnn' or 'lstm_fcn'")
+        if self.squeeze_excite and self.front == "none":
+            raise ValueError("squeeze_excite needs front='cnn' or 'lstm_fcn'")
         if a is not None and b is not None and len(a) != len(b):
             raise ValueError(
                 f"{len(a)} filters and {len(b)} kernel_sizes; give one of each a layer"

@@ -61,6 +61,7 @@ def encoder_of(config: EncoderConfig, shape: InputShape) -> SequenceEncoder:
         more = {
             "front": config.front, "convolutions": config.convolutions(shape.kind),
             "pool_size": config.pool_size, "dimension_shuffle": config.dimension_shuffle,
+            "squeeze_excite": config.squeeze_excite,
         }  # fmt: skip
     return SequenceEncoder(
         shape, cell=config.cell, hidden_size=config.units, num_layers=config.num_layers,

@@ -72,6 +72,7 @@ class SequenceEncoder(nn.Module):
         convolutions: (filters, kernel size) of each convolution of the front.
         pool_size: Steps that ``"cnn"`` puts together.
         dimension_shuffle: Whether ``"lstm_fcn"`` reads channels as steps.
+        squeeze_excite: Whether convolutions over steps weigh their filters.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class SequenceEncoder(nn.Module):
         convolutions: list[tuple[int, int]] | None = None,
         pool_size: int = 1,
         dimension_shuffle: bool = True,
+        squeeze_excite: bool = False,
     ) -> None:
         super().__init__()
         self.shape, self.front = shape, front
@@ -108,7 +110,7 @@ class SequenceEncoder(nn.Module):
             self.images = ImageConvolutions(shape.image, layers)
             size = self.images.output_size
         elif front != "none":
-            self.convolutions = SequenceConvolutions(size, layers)
+            self.convolutions = SequenceConvolutions(size, layers, squeeze_excite)
             self.pool = SequencePool(pool_size if front == "cnn" else 1)
             size = self.convolutions.output_size if front == "cnn" else size
         directions = 2 if bidirectional else 1
