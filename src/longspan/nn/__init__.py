@@ -20,7 +20,7 @@ from longspan.nn.weights import WeightDrop, weight_drop, weight_norm
 __all__ = [
     "CRF", "GRU", "LSTM", "RNN", "AdaptiveSoftmax", "Attention", "CharacterEncoder",
     "EmbeddingDropout", "LockedDropout", "Memory", "Pooling", "PretrainedEmbedding",
-    "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax", "SqueezeExcite", "WeightDrop",
-    "init", "linear_cross_entropy", "sampled_cross_entropy", "smoothing_penalty", "weight_drop",
-    "weight_norm",
+    "SequenceConvolutions", "SequenceNorm", "SequencePool", "Softmax", "SqueezeExcite",
+    "WeightDrop", "init", "linear_cross_entropy", "sampled_cross_entropy", "smoothing_penalty",
+    "weight_drop", "weight_norm",
 ]  # fmt: skip
