@@ -165,7 +165,7 @@ def _experiments() -> dict[str, Experiment]:
 
 
 def _two_sequences() -> dict[str, Experiment]:
-    found = {}
+    found, limits = {}, {100: 100_000, 1000: 500_000}
     for task, T, N, sequences in (
         ("a", 100, 3, 39_850), ("a", 100, 1, 64_330), ("a", 1000, 3, 452_460),
         ("b", 100, 3, 43_250), ("b", 100, 1, 78_430), ("b", 1000, 1, 485_080),
@@ -178,7 +178,7 @@ def _two_sequences() -> dict[str, Experiment]:
             Published(sequences, 1.0, note="the paper notes that guessing weights solves 3a sooner")
             if task == "a"
             else Published(sequences, 1.0),
-            Settings(longest=float(T)),
+            Settings(longest=float(T), max_sequences=limits[T]),
             deviation="5 of the 256 may be wrong: with N = 1, noise hides one class in 80."
             if task == "b"
             else "",
@@ -208,25 +208,26 @@ def _later() -> dict[str, Experiment]:
             test=Counting(3, 11, 50), deviation=beyond,
         ),
     }  # fmt: skip
-    for F in (10, 50):
+    for F, limit in ((10, 100_000), (50, 300_000)):
+        spikes = Settings(max_sequences=limit)
         found[f"measure-spikes-{F}"] = Experiment(
             f"Measuring spike delays, F = {F}", GERS2002, MeasureSpikes(F), Criterion(1000),
-            deviation=ours,
+            Published(), spikes, deviation=ours,
         )  # fmt: skip
         found[f"generate-spikes-{F}"] = Experiment(
             f"Generating timed spikes, F = {F}", GERS2002, GenerateSpikes(F), Criterion(1000),
-            deviation=ours,
+            Published(), spikes, deviation=ours,
         )  # fmt: skip
     for shape in ("cosine", "triangle", "rectangle"):
         found[f"periodic-{shape}"] = Experiment(
             f"Generating a periodic function: {shape}, period 10", GERS2002,
             Periodic(shape), Criterion(1000), deviation=ours,  # type: ignore[arg-type]
         )  # fmt: skip
-    for T in (100, 500):
+    for T, limit in ((100, 500_000), (500, 100_000)):
         found[f"copying-{T}"] = Experiment(
             f"Copying memory, T = {T}", ARJOVSKY, Copying(T), Criterion(1000),
             Published(None, None, note="their LSTM stays near the baseline without a memory"),
-            Settings(hidden_size=128, learning_rate=2e-3, longest=1.5 * T),
+            Settings(hidden_size=128, learning_rate=2e-3, longest=1.5 * T, max_sequences=limit),
             deviation=ours,
         )  # fmt: skip
     return found

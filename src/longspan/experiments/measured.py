@@ -70,11 +70,11 @@ MEASURED = {
     ),
     "digits-pixels": _digits(
         "pixels", "Digits pixel by pixel, 784 steps",
-        "LSTM 98.9 %, batch-normalised 99.0 %, tanh RNN 35.0 %, IRNN 97.0 %", 784.0, 20,
+        "LSTM 98.9 %, batch-normalised 99.0 %, tanh RNN 35.0 %, IRNN 97.0 %", 784.0, 10,
     ),
     "digits-permuted": _digits(
         "permuted", "Digits pixel by pixel in a fixed random order",
-        "LSTM 90.2 %, batch-normalised 95.4 %, tanh RNN 35.0 %, IRNN 82.0 %", 784.0, 20,
+        "LSTM 90.2 %, batch-normalised 95.4 %, tanh RNN 35.0 %, IRNN 82.0 %", 784.0, 10,
     ),
     "chorales": Measured(
         "JSB Chorales, the next quarter note", "Greff et al. 2017", "chorales",
