@@ -108,7 +108,7 @@ FCN = {"front": "lstm_fcn"}
 CASES = {
     "JapaneseVowels": Case(
         archive("classification", "JapaneseVowels", "JapaneseVowels"),
-        FCN | {"squeeze_excite": True},
+        FCN,
         "MLSTM-FCN 100",
     ),
     "ItalyPowerDemand": Case(
