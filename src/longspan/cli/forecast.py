@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import fit
-from longspan.cli.run import RunFlags, finish, print_table
-from longspan.cli.saved import SAVED, Saved, write_whole
-from longspan.errors import InputError
+from longspan.cli.data import Flat, ForecastData, ForecastEnd, Table, names
+from longspan.cli.run import RunFlags, print_table, train
+from longspan.cli.saved import SAVED, Saved, check_table, put_table
 from longspan.tasks.forecast.config import ForecastConfig
 
 if TYPE_CHECKING:
@@ -23,69 +20,22 @@ TIMES = "%Y-%m-%d %H:%M:%S"
 
 @fit.command(name="forecast")
 def fit_forecast(
-    data: Path,
+    data: Table,
     /,
     *,
-    options: Annotated[ForecastConfig, Parameter(name="*")] = ForecastConfig(),  # noqa: B008
-    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),  # noqa: B008
-    target: list[str] | None = None,
-    time: str | None = None,
-    id: str | None = None,
-    past_covariates: list[str] | None = None,
-    future_covariates: list[str] | None = None,
-    static_covariates: list[str] | None = None,
-    frequency: str | None = None,
-    test_windows: int = 4,
+    options: Flat[ForecastConfig] = ForecastConfig(),
+    run: Flat[RunFlags] = RunFlags(),
+    reading: Flat[ForecastData] = ForecastData(),
     refit: bool = False,
 ) -> None:
     """Train a forecaster on a CSV or Parquet file, score it on the end of it, and save it.
 
     Parameters
     ----------
-    data
-        The file: one column a series, or one row for each series and time.
-    target
-        Column to forecast; several, or none: each (numeric) column is a series.
-    time
-        Time column; found if there is one.
-    id
-        Column that names the series of a long table.
-    past_covariates
-        Columns known up to the present.
-    future_covariates
-        Columns known in advance.
-    static_covariates
-        Columns constant within a series.
-    frequency
-        Distance of two steps, such as 15m, 1h, 1d, 1b or 1mo; inferred by default.
-    test_windows
-        Horizons at the end of each series that are held out to score the model; 0 for none.
     refit
         After scoring, train once more on all of the data.
     """
-    from longspan.tasks.forecast import Forecaster
-
-    directory = run.directory(data)
-    model = Forecaster(**dict(options)).fit(
-        data,
-        target=target,
-        time=time,
-        id=id,
-        past_covariates=past_covariates or (),
-        future_covariates=future_covariates or (),
-        static_covariates=static_covariates or (),
-        frequency=frequency,
-        test_windows=test_windows,
-        refit=refit,
-        **run.for_fit(),
-    )
-    finish(model, directory, _page if run.report else None, print_scores)
-
-
-def _page(made: Any) -> str:
-    from longspan.insight import forecast_html
-
-    return forecast_html(made)
+    train("forecast", data, options, run, reading.given() | {"refit": refit}, print_scores)
 
 
 def print_scores(evaluation: Evaluation) -> None:
@@ -106,27 +56,18 @@ def print_scores(evaluation: Evaluation) -> None:
     print_table(title, "forecast", columns, scores)
 
 
-def _evaluate(model: Any, data: Path, *, windows: int = 4, allow_seen: bool = False) -> None:
-    print_scores(model.evaluate(data, windows, allow_seen=allow_seen))
+def _evaluate(model: Any, data: Path, **end: Any) -> None:
+    print_scores(model.evaluate(data, **end))
 
 
 def _predict(
-    model: Any, data: Path | None, *, future: Path | None = None, output: Path | None = None
+    model: Any, data: Path | None, output: Path | None, *, future: Path | None = None
 ) -> None:
-    if output is not None and output.suffix not in (".csv", ".parquet"):
-        raise InputError(f"--output must end in .csv or .parquet, got {output}.")
-    table = model.predict(data, future)
-    if output is None:
-        sys.stdout.write(table.write_csv(datetime_format=TIMES))
-        return
-    if output.suffix == ".csv":
-        write_whole(output, lambda path: table.write_csv(path, datetime_format=TIMES))
-    else:
-        write_whole(output, table.write_parquet)
-    print(f"Forecasts: {output}")
+    check_table(output)
+    put_table(model.predict(data, future), output, "Forecasts", datetime_format=TIMES)
 
 
 SAVED["Forecaster"] = Saved(
     "forecasters", _evaluate, _predict,
-    {"evaluate": ("windows", "allow_seen"), "predict": ("future", "output"), "inspect": ()},
+    {"evaluate": names(ForecastEnd), "predict": ("future",), "inspect": ()},
 )  # fmt: skip

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from longspan.cli import saved
 from longspan.cli.application import app
+from longspan.cli.data import (
+    CLASSIFIERS,
+    TAGGERS,
+    ClassifyColumns,
+    Encoding,
+    Flat,
+    ReferenceFile,
+    TagColumns,
+)
 from longspan.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +29,7 @@ PAGE, NUMBERS = "inspect.html", "inspect.json"
 def inspect_model(
     model: Path,
     data: Path | None = None,
-    reference: Path | None = None,
+    reference: ReferenceFile = None,
     /,
     *,
     rows: int = 32,
@@ -29,14 +38,9 @@ def inspect_model(
     seed: int = 0,
     output: Path | None = None,
     json: Path | None = None,
-    word_column: str | None = None,
-    label_column: str | None = None,
-    text: str | None = None,
-    label: str | None = None,
-    id: str | None = None,
-    time: str | None = None,
-    values: list[str] | None = None,
-    encoding: str | None = None,
+    tags: Annotated[Flat[TagColumns], TAGGERS] = TagColumns(),
+    classes: Annotated[Flat[ClassifyColumns], CLASSIFIERS] = ClassifyColumns(),
+    text: Flat[Encoding] = Encoding(),
 ) -> None:
     """Look into a saved model: memory, gradients, gates, and what its outputs come from.
 
@@ -47,8 +51,6 @@ def inspect_model(
     data
         A file as for `longspan evaluate`; a forecaster can do without, as it keeps the end of its
         data.
-    reference
-        For translators: the file of translations, where `data` has only the other side.
     rows
         Windows, sequences or stretches of text whose derivatives are computed.
     steps
@@ -63,39 +65,15 @@ def inspect_model(
         runs/NAME-OF-THE-MODEL-inspect.
     json
         File for the numbers, in place of inspect.json beside the page.
-    word_column
-        For taggers: column of the words.
-    label_column
-        For taggers: column of the labels.
-    text
-        For classifiers: column of the texts; for this and the next, that of training by default.
-    label
-        For classifiers: column of the labels.
-    id
-        For classifiers: column that names the sequence of a row.
-    time
-        For classifiers: column by which the steps of a sequence are put in order.
-    values
-        For classifiers: columns of the channels.
-    encoding
-        Of a file of text; utf-8 by default.
     """
     page, numbers = _places(model, output, json)
-    loaded, flags = saved.opened(
-        "inspect", model,
-        {
-            "reference": reference, "word_column": word_column, "label_column": label_column,
-            "text": text, "label": label, "id": id, "time": time, "values": values,
-            "encoding": encoding,
-        },
-    )  # fmt: skip
+    given = tags.given() | classes.given() | text.given()
+    loaded, flags, _ = saved.opened("inspect", model, {"reference": reference, **given})
     if "reference" in flags:
         flags["target"] = flags.pop("reference")
     from longspan.insight import inspect
 
-    found = inspect(
-        loaded, data, rows=rows, steps=steps, seed=seed, sequence=sequence, **flags
-    )  # fmt: skip
+    found = inspect(loaded, data, rows=rows, steps=steps, seed=seed, sequence=sequence, **flags)
     saved.write_whole(page, lambda path: path.write_text(found.html(), "utf-8"))
     saved.write_whole(numbers, lambda path: path.write_text(saved.as_json(found), "utf-8"))
     print_inspection(found)

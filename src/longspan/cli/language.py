@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import app, fit
-from longspan.cli.run import RunFlags, finish, print_table
-from longspan.cli.saved import SAVED, Saved
+from longspan.cli.data import Encoding, Flat, LanguageData, TextFiles, names
+from longspan.cli.run import RunFlags, print_table, train
+from longspan.cli.saved import SAVED, Saved, load_only
 from longspan.errors import InputError
 from longspan.tasks.language.config import LanguageConfig
 
@@ -20,45 +19,15 @@ if TYPE_CHECKING:
 
 @fit.command(name="language")
 def fit_language(
-    data: list[Path],
+    data: TextFiles,
     /,
     *,
-    options: Annotated[LanguageConfig, Parameter(name="*")] = LanguageConfig(),  # noqa: B008
-    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),  # noqa: B008
-    validation: list[Path] | None = None,
-    test: list[Path] | None = None,
-    test_share: float = 0.05,
-    encoding: str = "utf-8",
+    options: Flat[LanguageConfig] = LanguageConfig(),
+    run: Flat[RunFlags] = RunFlags(),
+    reading: Flat[LanguageData] = LanguageData(),
 ) -> None:
-    """Train a language model on text files, score it on the end of them, and save it.
-
-    Parameters
-    ----------
-    data
-        The files, plain or compressed (.gz), in their order.
-    validation
-        Files for early stopping; by default the end of the text before the test part.
-    test
-        Files to score the model on.
-    test_share
-        Share of the text, its end, to score the model on, if there are no files for it; 0 for none.
-    encoding
-        Of all files.
-    """
-    from longspan.tasks.language import LanguageModel
-
-    directory = run.directory(data[0])
-    model = LanguageModel(**dict(options)).fit(
-        data, validation=validation, test=test, test_share=test_share, encoding=encoding,
-        **run.for_fit(),
-    )  # fmt: skip
-    finish(model, directory, _page if run.report else None, print_language_scores)
-
-
-def _page(made: Any) -> str:
-    from longspan.insight import language_html
-
-    return language_html(made)
+    """Train a language model on text files, score it on the end of them, and save it."""
+    train("language", data, options, run, reading.given(), print_language_scores)
 
 
 @app.command
@@ -95,16 +64,9 @@ def generate(
     stop
         Text before which to end.
     """
-    from longspan.tasks import load
     from longspan.tasks.language import LanguageModel
 
-    loaded = load(model)
-    if not isinstance(loaded, LanguageModel):
-        raise InputError(
-            f"The model in {model} is a {type(loaded).__name__}, and only a LanguageModel writes "
-            "text."
-        )
-    parts = loaded.stream(
+    parts = load_only(model, LanguageModel, "writes text").stream(
         prompt, max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
         seed=seed, stop=stop,
     )  # fmt: skip
@@ -127,15 +89,15 @@ def print_language_scores(evaluation: Evaluation) -> None:
         print(f"Note: {100 * size.unknown / size.tokens:.2g} % of the tokens are unknown ones.")
 
 
-def _evaluate(model: Any, data: Path, *, encoding: str = "utf-8") -> None:
-    print_language_scores(model.evaluate(data, encoding=encoding))
+def _evaluate(model: Any, data: Path, **reading: Any) -> None:
+    print_language_scores(model.evaluate(data, **reading))
 
 
-def _predict(model: Any, data: Path | None, **_: Any) -> None:
+def _predict(model: Any, data: Path | None, output: Path | None) -> None:
     raise InputError("The model is a LanguageModel, which writes text: use longspan generate.")
 
 
 SAVED["LanguageModel"] = Saved(
     "language models", _evaluate, _predict,
-    {"evaluate": ("encoding",), "predict": ("output",), "inspect": ("encoding",)},
+    {"evaluate": names(Encoding), "predict": (), "inspect": names(Encoding)},
 )  # fmt: skip

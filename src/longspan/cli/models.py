@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from longspan.cli import saved
 from longspan.cli.application import app
+from longspan.cli.data import (
+    CLASSIFIERS,
+    FORECASTERS,
+    TAGGERS,
+    ClassifyColumns,
+    ClassifyInputs,
+    Encoding,
+    Flat,
+    ForecastEnd,
+    ReferenceFile,
+    TagColumns,
+    WordColumn,
+)
 
 
 @app.command
 def evaluate(
     model: Path,
     data: Path,
-    reference: Path | None = None,
+    reference: ReferenceFile = None,
     /,
     *,
-    windows: int | None = None,
-    allow_seen: bool | None = None,
-    word_column: str | None = None,
-    label_column: str | None = None,
-    text: str | None = None,
-    label: str | None = None,
-    id: str | None = None,
-    time: str | None = None,
-    values: list[str] | None = None,
-    encoding: str | None = None,
+    end: Annotated[Flat[ForecastEnd], FORECASTERS] = ForecastEnd(),
+    tags: Annotated[Flat[TagColumns], TAGGERS] = TagColumns(),
+    classes: Annotated[Flat[ClassifyColumns], CLASSIFIERS] = ClassifyColumns(),
+    text: Flat[Encoding] = Encoding(),
 ) -> None:
     """Score a saved model on a file: a forecaster on the last horizons of it.
 
@@ -35,35 +43,10 @@ def evaluate(
     data
         The file: a table with the columns that a forecaster was trained on, a text, or labelled
         sequences.
-    reference
-        For translators: the file of translations, where `data` has only the other side.
-    windows
-        For forecasters: horizons at the end of each series to forecast; 4 by default.
-    allow_seen
-        For forecasters: score also on steps that it was trained on.
-    word_column
-        For taggers: column of the words.
-    label_column
-        For taggers: column of the labels.
-    text
-        For classifiers: column of the texts; for this and the next, that of training by default.
-    label
-        For classifiers: column of the labels.
-    id
-        For classifiers: column that names the sequence of a row.
-    time
-        For classifiers: column by which the steps of a sequence are put in order.
-    values
-        For classifiers: columns of the channels.
-    encoding
-        Of a file of text; utf-8 by default.
     """
-    flags = {
-        "reference": reference, "windows": windows, "allow_seen": allow_seen or None,
-        "word_column": word_column, "label_column": label_column, "text": text, "label": label,
-        "id": id, "time": time, "values": values, "encoding": encoding,
-    }  # fmt: skip
-    saved.run("evaluate", model, data, flags)
+    given = end.given() | tags.given() | classes.given() | text.given()
+    loaded, flags, kind = saved.opened("evaluate", model, {"reference": reference, **given})
+    kind.evaluate(loaded, data, **flags)
 
 
 @app.command
@@ -72,14 +55,11 @@ def predict(
     data: Path | None = None,
     /,
     *,
-    future: Path | None = None,
+    future: Annotated[Path | None, FORECASTERS] = None,
     output: Path | None = None,
-    word_column: str | None = None,
-    text: str | None = None,
-    id: str | None = None,
-    time: str | None = None,
-    values: list[str] | None = None,
-    encoding: str | None = None,
+    tags: Annotated[Flat[WordColumn], TAGGERS] = WordColumn(),
+    classes: Annotated[Flat[ClassifyInputs], CLASSIFIERS] = ClassifyInputs(),
+    text: Flat[Encoding] = Encoding(),
 ) -> None:
     """Forecast, label, classify or translate with a saved model.
 
@@ -91,25 +71,11 @@ def predict(
         The series up to now, by default the data that a forecaster was trained on; or sequences;
         or texts to translate, one a line, by default those of standard input.
     future
-        For forecasters: a file with the covariates known in advance, for the horizon.
+        A file with the covariates known in advance, for the horizon.
     output
         A file to write in place of printing: .csv or .parquet for forecasts and classes;
         .jsonl for labels, or any other name for two columns.
-    word_column
-        For taggers: column of the words.
-    text
-        For classifiers: column of the texts; for this and the next, that of training by default.
-    id
-        For classifiers: column that names the sequence of a row.
-    time
-        For classifiers: column by which the steps of a sequence are put in order.
-    values
-        For classifiers: columns of the channels.
-    encoding
-        For taggers and classifiers: of the file; utf-8 by default.
     """
-    flags = {
-        "future": future, "output": output, "word_column": word_column, "text": text, "id": id,
-        "time": time, "values": values, "encoding": encoding,
-    }  # fmt: skip
-    saved.run("predict", model, data, flags)
+    given = tags.given() | classes.given() | text.given()
+    loaded, flags, kind = saved.opened("predict", model, {"future": future, **given})
+    kind.predict(loaded, data, output, **flags)

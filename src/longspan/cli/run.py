@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class RunFlags(BaseModel):
     resume: bool = False
     """Go on from the checkpoint."""
 
-    def directory(self, data: Path) -> Path:
+    def directory(self, data: Path | list[Path]) -> Path:
         """Return where the model goes; before the training, not after it, that must be possible.
 
         Raises:
@@ -44,7 +44,7 @@ class RunFlags(BaseModel):
         """
         from longspan.tasks.storage import check_replaceable
 
-        directory = self.output or Path("runs") / data.stem
+        directory = self.output or Path("runs") / stem(data)
         check_replaceable(directory)
         return directory
 
@@ -54,29 +54,47 @@ class RunFlags(BaseModel):
         return {name: getattr(self, name) for name in names} | {"progress": sys.stderr.isatty()}
 
 
-def finish(
-    model: Any, directory: Path, page: Callable[[Any], str] | None, show: Callable[[Any], None]
-) -> None:
-    """Save a fitted model with its report, and print its scores; in the main process alone.
+def stem(data: Path | list[Path]) -> str:
+    """Return the name of a file, or of the first of several, without its suffix."""
+    return (data[0] if isinstance(data, list) else data).stem
+
+
+def train(
+    task: str, data: Path | list[Path], options: BaseModel, run: RunFlags,
+    given: Mapping[str, Any], show: Callable[[Any], None],
+) -> None:  # fmt: skip
+    """Fit an estimator; in the main process, save it with its report and print its scores.
 
     Args:
-        model: The estimator.
-        directory: Where it goes.
-        page: Makes the report of its run, or None.
+        task: Its name in `longspan.tasks.TASKS`, and that of its report, ``TASK_html``.
+        data: The file or files.
+        options: Of the estimator.
+        run: Where things go.
+        given: More arguments of its `fit`.
         show: Prints an evaluation.
     """
+    from longspan.tasks import estimator_of
     from longspan.training import is_main_process
 
+    directory = run.directory(data)
+    model = estimator_of(task)(**dict(options)).fit(data, **given, **run.for_fit())
     if not is_main_process():
         return
-    model.save(directory, report=None if page is None else page(model.run_))
+    model.save(directory, report=_page(task, model) if run.report else None)
     for note in model.run_.notes:
         print(f"Note: {note}")
     if model.evaluation_ is not None:
         show(model.evaluation_)
     print(f"Model:  {directory}")
-    if page is not None:
+    if run.report:
         print(f"Report: {directory / 'report.html'}")
+
+
+def _page(task: str, model: Any) -> str:
+    """Return the report of a fitted model's run."""
+    from longspan import insight
+
+    return getattr(insight, f"{task}_html")(model.run_)
 
 
 def print_table(
@@ -110,3 +128,12 @@ def print_table(
             cells.append(f"[bold]{value:.4g}[/]" if first_of_all else f"{value:.4g}")
         table.add_row(name, *cells)
     Console().print(table)
+
+
+def per_cent(found: Any, names: Iterable[str], digits: int) -> dict[str, str]:
+    """Return attributes of an object as text: counts as they are, shares in per cent."""
+    values = {name: getattr(found, name) for name in names}
+    return {
+        name: str(value) if isinstance(value, int) else f"{100 * value:.{digits}f}"
+        for name, value in values.items()
+    }

@@ -6,13 +6,16 @@ Each task's file puts a `Saved` into `SAVED`; the commands in ``models.py`` know
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from longspan import files
 from longspan.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Saved:
     Attributes:
         plural: What such models are called.
         evaluate: Called with the model, the file, and the flags that were given.
-        predict: Called with the model, the file or None, and the flags that were given.
+        predict: Called with the model, the file or None, where the answer goes or None for
+            standard output, and the flags that were given.
         flags: Those that each of the two takes, and ``longspan inspect``, by its name.
     """
 
@@ -36,24 +40,8 @@ class Saved:
 SAVED: dict[str, Saved] = {}
 
 
-def run(command: str, path: Path, data: Path | None, given: dict[str, Any]) -> None:
-    """Load a model and do what was asked with it.
-
-    Args:
-        command: ``evaluate`` or ``predict``.
-        path: The model directory.
-        data: The file.
-        given: Flags by name; those that are None were not given.
-
-    Raises:
-        InputError: If a flag is not for such a model, or there is nothing to do with it.
-    """
-    model, flags = opened(command, path, given)
-    getattr(SAVED[type(model).__name__], command)(model, data, **flags)
-
-
-def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Load a model for a command, and return it with the flags that were given.
+def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[str, Any], Saved]:
+    """Load a model for a command, and return it with the flags that were given, and its kind.
 
     Args:
         command: Its name.
@@ -81,7 +69,67 @@ def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[s
             f"There are flags that are for {' and '.join(others)}: {names}. The model in {path} is "
             f"a {type(model).__name__}; leave them out."
         )
-    return model, flags
+    return model, flags, kind
+
+
+def load_only(path: Path, kind: type[T], does: str) -> T:
+    """Load a model of the one kind that a command is for.
+
+    Args:
+        path: The model directory.
+        kind: Its estimator.
+        does: What only such a model does.
+
+    Raises:
+        InputError: If it is another.
+    """
+    from longspan.tasks import load
+
+    model = load(path)
+    if not isinstance(model, kind):
+        raise InputError(
+            f"The model in {path} is a {type(model).__name__}, and only a {kind.__name__} {does}."
+        )
+    return model
+
+
+def check_table(output: Path | None) -> None:
+    """Refuse, before the work is done, a file that no table can be written to.
+
+    Raises:
+        InputError: If it has another suffix.
+    """
+    if output is not None and output.suffix not in (".csv", ".parquet"):
+        raise InputError(f"--output must end in .csv or .parquet, got {output}.")
+
+
+def put_table(table: Any, output: Path | None, title: str, **csv: Any) -> None:
+    """Write a table to a file, or to standard output.
+
+    Args:
+        table: A Polars frame.
+        output: The file, checked, or None.
+        title: What it holds.
+        csv: How CSV is written.
+    """
+    if output is None:
+        sys.stdout.write(table.write_csv(**csv))
+        return
+    if output.suffix == ".csv":
+        write_whole(output, lambda path: table.write_csv(path, **csv))
+    else:
+        write_whole(output, table.write_parquet)
+    print(f"{title}: {output}")
+
+
+def put_text(lines: Iterable[str], output: Path | None, title: str) -> None:
+    """Write lines to a file, or to standard output; see `put_table`."""
+    text = "".join(lines)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    write_whole(output, lambda path: path.write_text(text, "utf-8"))
+    print(f"{title}: {output}")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import fit
-from longspan.cli.run import RunFlags, finish, print_table
-from longspan.cli.saved import SAVED, Saved, write_whole
+from longspan.cli.data import Encoding, Flat, TagColumns, TagData, TagFile, WordColumn, names
+from longspan.cli.run import RunFlags, per_cent, print_table, train
+from longspan.cli.saved import SAVED, Saved, put_text
 from longspan.errors import InputError
 from longspan.tasks.tag.config import TagConfig
 
@@ -29,53 +27,15 @@ TYPES = 20
 
 @fit.command(name="tag")
 def fit_tag(
-    data: Path,
+    data: TagFile,
     /,
     *,
-    options: Annotated[TagConfig, Parameter(name="*")] = TagConfig(),  # noqa: B008
-    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),  # noqa: B008
-    validation: Path | None = None,
-    test: Path | None = None,
-    test_share: float = 0.1,
-    word_column: str | None = None,
-    label_column: str | None = None,
-    encoding: str = "utf-8",
+    options: Flat[TagConfig] = TagConfig(),
+    run: Flat[RunFlags] = RunFlags(),
+    reading: Flat[TagData] = TagData(),
 ) -> None:
-    """Train a tagger on labelled sequences, score it on a part of them, and save it.
-
-    Parameters
-    ----------
-    data
-        The file: columns as in CoNLL, .conllu, or .jsonl with tokens, tags and perhaps intent; or
-        a directory with seq.in, seq.out and perhaps label; plain or compressed (.gz).
-    validation
-        The same, for early stopping; by default a share of the data.
-    test
-        The same, to score the model on.
-    test_share
-        Share of the data to score the model on, if there is no file for it; 0 for none.
-    word_column
-        Column of the words: a number from 0, negative from the end, or a name of CoNLL-U; by
-        default the first, or form.
-    label_column
-        Column of the labels; by default the last, or upos.
-    encoding
-        Of all files.
-    """
-    from longspan.tasks.tag import Tagger
-
-    directory = run.directory(data)
-    model = Tagger(**dict(options)).fit(
-        data, validation=validation, test=test, test_share=test_share, word_column=word_column,
-        label_column=label_column, encoding=encoding, **run.for_fit(),
-    )  # fmt: skip
-    finish(model, directory, _page if run.report else None, print_tag_scores)
-
-
-def _page(made: Any) -> str:
-    from longspan.insight import tag_html
-
-    return tag_html(made)
+    """Train a tagger on labelled sequences, score it on a part of them, and save it."""
+    train("tag", data, options, run, reading.given(), print_tag_scores)
 
 
 def print_tag_scores(evaluation: Evaluation) -> None:
@@ -97,13 +57,7 @@ def print_tag_scores(evaluation: Evaluation) -> None:
                 "found": "found"}  # fmt: skip
     common = sorted(evaluation.types.items(), key=lambda item: -item[1].gold)[:TYPES]
     every = {**dict(common), f"all {len(evaluation.types)} types": total(evaluation.types)}
-    rows = {
-        name: {
-            key: str(value) if isinstance(value := getattr(s, key), int) else f"{100 * value:.2f}"
-            for key in headings
-        }
-        for name, s in every.items()
-    }
+    rows = {name: per_cent(found, headings, 2) for name, found in every.items()}
     print_table("The most frequent spans, as conlleval counts them", "type", headings, rows)
 
 
@@ -111,17 +65,12 @@ def _evaluate(model: Any, data: Path, **reading: Any) -> None:
     print_tag_scores(model.evaluate(data, **reading))
 
 
-def _predict(model: Any, data: Path | None, *, output: Path | None = None, **reading: Any) -> None:
+def _predict(model: Any, data: Path | None, output: Path | None, **reading: Any) -> None:
     if data is None:
         raise InputError("A tagger needs sequences to label: name a file after the model.")
     text = model.answer(data, **reading)
     in_json = bool(model.intents_) if output is None else output.suffix == ".jsonl"
-    lines = _json_lines(*text) if in_json else _columns(*text)
-    if output is None:
-        sys.stdout.writelines(lines)
-        return
-    write_whole(output, lambda path: path.write_text("".join(lines), "utf-8"))
-    print(f"Labels: {output}")
+    put_text(_json_lines(*text) if in_json else _columns(*text), output, "Labels")
 
 
 def _json_lines(words: list[list[str]], answers: Any) -> Iterator[str]:
@@ -146,8 +95,8 @@ def _columns(words: list[list[str]], answers: Any) -> Iterator[str]:
 SAVED["Tagger"] = Saved(
     "taggers", _evaluate, _predict,
     {
-        "evaluate": ("word_column", "label_column", "encoding"),
-        "predict": ("output", "word_column", "encoding"),
-        "inspect": ("word_column", "label_column", "encoding"),
+        "evaluate": names(TagColumns, Encoding),
+        "predict": names(WordColumn, Encoding),
+        "inspect": names(TagColumns, Encoding),
     },
 )  # fmt: skip

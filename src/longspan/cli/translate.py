@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import app, fit
-from longspan.cli.run import RunFlags, finish, print_table
-from longspan.cli.saved import SAVED, Saved, write_whole
+from longspan.cli.data import Encoding, Flat, PairFile, TargetFile, TranslateData, names
+from longspan.cli.run import RunFlags, print_table, train
+from longspan.cli.saved import SAVED, Saved, load_only, put_text
 from longspan.errors import InputError
 from longspan.tasks.translate.config import TranslateConfig
 
@@ -21,43 +20,17 @@ if TYPE_CHECKING:
 
 @fit.command(name="translate")
 def fit_translate(
-    data: Path,
-    target: Path | None = None,
+    data: PairFile,
+    target: TargetFile = None,
     /,
     *,
-    options: Annotated[TranslateConfig, Parameter(name="*")] = TranslateConfig(),  # noqa: B008
-    run: Annotated[RunFlags, Parameter(name="*")] = RunFlags(),  # noqa: B008
-    validation: list[Path] | None = None,
-    test: list[Path] | None = None,
-    test_share: float = 0.05,
-    encoding: str = "utf-8",
+    options: Flat[TranslateConfig] = TranslateConfig(),
+    run: Flat[RunFlags] = RunFlags(),
+    reading: Flat[TranslateData] = TranslateData(),
 ) -> None:
-    """Train a translator on pairs of texts or on dialogues, score it on some, and save it.
-
-    Parameters
-    ----------
-    data
-        With `target`, a file of texts, one a line; without, pairs or dialogues: .tsv, .jsonl,
-        .json or .yaml, or a directory of such files. Plain or compressed (.gz).
-    target
-        The file of the translations, line by line.
-    validation
-        One file or two, as above, for early stopping; by default a share of the pairs.
-    test
-        The same, to score the model on.
-    test_share
-        Share of the pairs to score the model on, if there are no files for it; 0 for none.
-    encoding
-        Of all files.
-    """
-    from longspan.tasks.translate import Translator
-
-    directory = run.directory(data)
-    model = Translator(**dict(options)).fit(
-        data, target, validation=part("validation", validation), test=part("test", test),
-        test_share=0.0 if test else test_share, encoding=encoding, **run.for_fit(),
-    )  # fmt: skip
-    finish(model, directory, _page if run.report else None, print_translate_scores)
+    """Train a translator on pairs of texts or on dialogues, score it on some, and save it."""
+    given = reading.given() | {"target": target}
+    train("translate", data, options, run, given, print_translate_scores)
 
 
 @app.command
@@ -84,16 +57,11 @@ def chat(
     max_length
         Tokens of an answer at most.
     """
-    from longspan.tasks import load
     from longspan.tasks.translate import Translator
 
-    loaded = load(model)
-    if not isinstance(loaded, Translator):
-        raise InputError(
-            f"The model in {model} is a {type(loaded).__name__}, and only a Translator answers."
-        )
-    options = {"beam_size": beam_size, "length_penalty": length_penalty, "max_length": max_length}
-    talk = loaded.conversation(**options)
+    talk = load_only(model, Translator, "answers").conversation(
+        beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
+    )
     prompt = "> " if sys.stdin.isatty() else ""
     while True:
         try:
@@ -104,21 +72,6 @@ def chat(
             raise InputError("What was typed is not in the terminal's encoding.") from None
         if said.strip():
             print(talk.reply(said), flush=True)
-
-
-def part(name: str, files: list[Path] | None) -> Any:
-    """Return what `Translator.fit` takes: a file, or a tuple of two."""
-    if not files:
-        return None
-    if len(files) > 2:
-        raise InputError(f"--{name} takes one file, or source and target, got {len(files)}.")
-    return tuple(files) if len(files) == 2 else files[0]
-
-
-def _page(made: Any) -> str:
-    from longspan.insight import translate_html
-
-    return translate_html(made)
 
 
 def print_translate_scores(evaluation: Evaluation) -> None:
@@ -141,15 +94,11 @@ def print_translate_scores(evaluation: Evaluation) -> None:
         print(f"Note: {evaluation.unknown} tokens of these pairs are unknown ones.")
 
 
-def _evaluate(
-    model: Any, data: Path, *, reference: Path | None = None, encoding: str = "utf-8"
-) -> None:
-    print_translate_scores(model.evaluate(data, reference, encoding=encoding))
+def _evaluate(model: Any, data: Path, *, reference: Path | None = None, **reading: Any) -> None:
+    print_translate_scores(model.evaluate(data, reference, **reading))
 
 
-def _predict(
-    model: Any, data: Path | None, *, output: Path | None = None, encoding: str = "utf-8"
-) -> None:
+def _predict(model: Any, data: Path | None, output: Path | None, **reading: Any) -> None:
     from longspan.data.pairs import read_lines
 
     if data is None:
@@ -158,19 +107,15 @@ def _predict(
         except UnicodeDecodeError:
             raise InputError("Standard input is not in the terminal's encoding.") from None
     else:
-        lines = read_lines(data, encoding)
-    text = "".join(line + "\n" for line in model.predict(lines))
-    if output is None:
-        sys.stdout.write(text)
-        return
-    write_whole(output, lambda path: path.write_text(text, "utf-8"))
-    print(f"Translations: {output}")
+        lines = read_lines(data, **reading)
+    put_text((line + "\n" for line in model.predict(lines)), output, "Translations")
 
 
 SAVED["Translator"] = Saved(
     "translators", _evaluate, _predict,
     {
-        "evaluate": ("reference", "encoding"), "predict": ("output", "encoding"),
-        "inspect": ("reference", "encoding"),
+        "evaluate": ("reference", *names(Encoding)),
+        "predict": names(Encoding),
+        "inspect": ("reference", *names(Encoding)),
     },
 )  # fmt: skip
