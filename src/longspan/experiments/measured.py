@@ -59,7 +59,8 @@ def _digits(data: str, title: str, published: str, longest: float, epochs: int) 
         title, "Le, Jaitly & Hinton 2015; Cooijmans et al. 2017", data, "accuracy %", published,
         Settings(hidden_size=128, batch_size=100, learning_rate=2e-3, longest=longest,
                  schedule="cosine"),
-        max_epochs=epochs, deviation="5,000 of the 60,000 training images choose the epoch.",
+        max_epochs=epochs, deviation=f"{epochs} passes; 5,000 of the 60,000 training images choose "
+        "which is kept.",
     )  # fmt: skip
 
 

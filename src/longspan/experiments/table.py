@@ -62,6 +62,7 @@ class Row:
         solved, tested = self.solved, sum(run.tested for run in self.solved)
         wrong = sum(run.wrong or 0 for run in solved)
         scores = [run.score for run in self.runs if run.score is not None]
+        seconds = [run.seconds for run in self.runs]
         needed = spread([run.sequences for run in solved])
         if not self.has_criterion:
             needed = f"score {spread(scores, '.4g')}"
@@ -73,7 +74,7 @@ class Row:
             "needed": needed,
             "wrong": f"{wrong:,} of {tested:,}" if tested else "–",
             "parameters": f"{self.runs[0].parameters:,}",
-            "seconds": spread([run.seconds for run in self.runs], ".3g"),
+            "seconds": spread(seconds, ",.0f" if max(seconds) >= 1000.0 else ".3g"),
         }
 
 
