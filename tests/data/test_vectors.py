@@ -58,13 +58,6 @@ def test_formats(name, tmp_path):
     assert found.values.dtype == np.float32
 
 
-def test_a_file_that_changed_is_read_again(tmp_path):
-    path = glove(tmp_path / "a.txt")
-    assert read_vectors(path) is read_vectors(str(path))
-    glove(path, WORDS[:2], VALUES[:2])
-    assert read_vectors(path).words == WORDS[:2]
-
-
 BAD = {
     "number": "the 0.5 wrong\n",
     "fewer": "the 0.5 0.5\na 0.5\n",

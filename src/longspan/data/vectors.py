@@ -6,7 +6,6 @@ import gzip
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,18 +72,10 @@ def read_vectors(path: str | Path) -> WordVectors:
     """
     path = Path(path)
     try:
-        made = path.stat()
+        found = _of_bytes(path) if path.suffix == BINARY else _of_text(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return _read(path, (made.st_mtime_ns, made.st_size))
-
-
-@lru_cache(maxsize=1)  # several models are trained with the same file, which may be large
-def _read(path: Path, made: tuple[int, int]) -> WordVectors:
-    del made
-    try:
-        found = _of_bytes(path) if path.suffix == BINARY else _of_text(path)
-    except (ValueError, EOFError, OSError, zlib.error, IndexError, MemoryError) as error:
+    except (ValueError, EOFError, zlib.error, IndexError, MemoryError) as error:
         raise InputError(
             f"{path} cannot be read as word vectors: {error}. Expected are the formats of GloVe "
             "and word2vec: in each line a word and its numbers, apart by spaces; or bytes, in a "
