@@ -107,8 +107,7 @@ def mnist() -> tuple[Pair, Pair]:
 FCN = {"front": "lstm_fcn"}
 CASES = {
     "JapaneseVowels": Case(
-        archive("classification", "JapaneseVowels", "JapaneseVowels"),
-        FCN,
+        archive("classification", "JapaneseVowels", "JapaneseVowels"), FCN,
         "MLSTM-FCN 100",
     ),
     "ItalyPowerDemand": Case(

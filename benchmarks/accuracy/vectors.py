@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.data import need
 from longspan.data.text import normalise
+from longspan.files import write_whole
 from longspan.tasks.classify.inputs import words
 
 #: Where a sentence ends.
@@ -29,9 +30,7 @@ def own_vectors(state: Path) -> Path:
             list(_sentences()), vector_size=100, window=5, min_count=5, sg=1, negative=5,
             epochs=5, workers=1, seed=0,
         )  # fmt: skip
-        beside = path.with_suffix(".part")
-        model.wv.save_word2vec_format(str(beside))
-        beside.rename(path)
+        write_whole(path, lambda beside: model.wv.save_word2vec_format(str(beside)))
     return path
 
 

@@ -55,6 +55,11 @@ class Aligned(NamedTuple):
     values: np.ndarray
     found: np.ndarray
 
+    @property
+    def shape(self) -> VectorShape:
+        """How the vocabulary is made up, with the words that were added."""
+        return VectorShape(len(self.values) - len(self.more), self.values.shape[1])
+
 
 def read_vectors(path: str | Path) -> WordVectors:
     """Read vectors of words.

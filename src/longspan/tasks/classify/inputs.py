@@ -14,7 +14,7 @@ import torch
 from longspan.data.ragged import Ragged
 from longspan.data.series import as_series
 from longspan.data.text import CODECS, Codec, Words, normalise
-from longspan.data.vectors import Aligned, VectorShape, align, read_vectors
+from longspan.data.vectors import Aligned, align, read_vectors
 from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
 from longspan.tasks.classify.network import InputShape
@@ -104,14 +104,10 @@ class Inputs:
         config, codec = self.config, self.codec
         if not isinstance(config, ClassifyConfig) or config.vectors is None or codec is None:
             return self
-        file = read_vectors(config.vectors)
         form = partial(normalise, lowercase=config.lowercase)
-        found = align(file, codec.symbols, form, config.vectors_limit)
+        found = align(read_vectors(config.vectors), codec.symbols, form, config.vectors_limit)
         symbols = [*codec.symbols, *found.more]
-        shape = replace(
-            self.shape, size=len(symbols),
-            vectors=VectorShape(len(codec.symbols), file.values.shape[1]),
-        )  # fmt: skip
+        shape = replace(self.shape, size=len(symbols), vectors=found.shape)
         return replace(self, shape=shape, codec=Words(symbols), vectors=found)
 
     def encode(self, data: Any) -> Ragged:

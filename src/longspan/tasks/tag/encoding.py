@@ -124,11 +124,12 @@ class Encoder:
         labels = {label for own in text.labels for label in empty.inward(own)}
         if scheme is not None:
             labels.add("O")  # or there might be no well-formed labels for sequences of some length
-        shape, given = None, None
+        given = None
         if config.vectors is not None:
-            file = read_vectors(config.vectors)
-            given = align(file, [""] * FIRST + words, empty.normal, config.vectors_limit)
-            shape = VectorShape(FIRST + len(words), file.values.shape[1])
+            given = align(
+                read_vectors(config.vectors), [""] * FIRST + words, empty.normal,
+                config.vectors_limit,
+            )  # fmt: skip
         rare = [
             k for k, w in enumerate(words, FIRST)
             if counts[w] == 1 and (given is None or not given.found[k])
@@ -137,7 +138,7 @@ class Encoder:
         # Those seen once stay unknown, so that training meets an unknown character.
         known = [c for c, n in characters.most_common() if n > 1]
         found = cls(config, words, known, sorted(labels), sorted(set(text.intents or ())), scheme,
-                    rare, shape)  # fmt: skip
+                    rare, None if given is None else given.shape)  # fmt: skip
         found.given = given
         return found
 
