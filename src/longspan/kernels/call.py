@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -40,8 +40,7 @@ class Flow:
         return self.squares[:steps]
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One layer, one direction, a whole sequence.
 
     The fields are the arguments of `longspan.cells.scan`; `label` names the layer to `explain`,
@@ -52,9 +51,9 @@ class Call:
     x: Tensor
     state: State
     params: Parameters
-    layout: Layout = field(default_factory=Layout)
-    noise: Noise = field(default_factory=Noise)
-    normalisers: Mapping[str, Normaliser] = field(default_factory=dict)
+    layout: Layout = Layout()
+    noise: Noise = Noise()
+    normalisers: Mapping[str, Normaliser] = MappingProxyType({})
     record_gates: bool = False
     label: str = "layer"
     record_states: bool = False

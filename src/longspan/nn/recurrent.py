@@ -100,7 +100,11 @@ class Recurrent(nn.Module):
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         self.update_dropout = _probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
-        self._parameter_names = tuple(cell.shapes(input_size, hidden_size, bias))
+        self._names = [
+            [(name, f"{name}_{_suffix(layer, direction)}") for name in cell.shapes(1, 1, bias)]
+            for layer in range(num_layers)
+            for direction in range(self.num_directions)
+        ]
         for layer in range(num_layers):
             for direction in range(self.num_directions):
                 self._register(layer, direction, {"device": device, "dtype": dtype})
@@ -210,8 +214,12 @@ class Recurrent(nn.Module):
         return sizes | {"c": self.hidden_size} if "c" in self.cell.states else sizes
 
     def _parameters_of(self, layer: int, direction: int) -> dict[str, Tensor]:
-        suffix = _suffix(layer, direction)
-        return {name: getattr(self, f"{name}_{suffix}") for name in self._parameter_names}
+        # torch's own look-up, four times as slow, is for what a parametrization put elsewhere.
+        own: dict[str, Any] = self._parameters
+        return {
+            name: own[full] if full in own else getattr(self, full)
+            for name, full in self._names[layer * self.num_directions + direction]
+        }
 
     def _initialise(self, params: dict[str, Tensor]) -> None:
         gates = self.cell.gates
@@ -246,6 +254,8 @@ class Recurrent(nn.Module):
 
     def _noise(self, x: Tensor, state: State) -> Noise:
         zone_c, zone_h = self.zoneout
+        if not (zone_c or zone_h or self.recurrent_dropout or self.update_dropout):
+            return _NO_NOISE
         sizes = self.cell.state_sizes(self.hidden_size)
         shape = x.shape[:2]
 
@@ -284,6 +294,7 @@ class Recurrent(nn.Module):
         return result
 
 
+_NO_NOISE = Noise()
 _DEFAULTS = {
     "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
     "layer_norm": False, "batch_norm": None, "zoneout": (0.0, 0.0), "recurrent_dropout": 0.0,
