@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import torch
@@ -40,11 +39,15 @@ class Flow:
         return self.squares[:steps]
 
 
+_NONE: Mapping[str, Normaliser] = {}
+
+
 class Call(NamedTuple):
     """One layer, one direction, a whole sequence.
 
     The fields are the arguments of `longspan.cells.scan`; `label` names the layer to `explain`,
-    and backward adds to `flow` where gradients are to be measured.
+    and backward adds to `flow` where gradients are to be measured. States may share one tensor;
+    nobody writes to them.
     """
 
     cell: Cell
@@ -53,7 +56,7 @@ class Call(NamedTuple):
     params: Parameters
     layout: Layout = Layout()
     noise: Noise = Noise()
-    normalisers: Mapping[str, Normaliser] = MappingProxyType({})
+    normalisers: Mapping[str, Normaliser] = _NONE
     record_gates: bool = False
     label: str = "layer"
     record_states: bool = False

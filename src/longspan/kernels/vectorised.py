@@ -39,8 +39,8 @@ class Native:
             return "every step's states are recorded"
         if 0 in call.x.shape[:2]:
             return "the input is empty"
-        given = call.normalisers
-        if given and not all(_is_native(place, n) for place, n in given.items()):
+        normalisers = call.normalisers
+        if normalisers and not all(_is_native(*each) for each in normalisers.items()):
             return "batch normalisation inside the recurrence is on"
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
             return "a torch.func transform runs"

@@ -119,7 +119,8 @@ def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> Sta
     widths = layer.cell.state_sizes(layer.hidden_size)
     if hx is None:
         zeros = {width: x.new_zeros(count, x.shape[1], width) for width in widths}
-        return tuple(zeros[width] for width in widths)  # nobody writes to them
+        # One tensor may stand for two states: they are read only, and the final ones stacked anew.
+        return tuple(zeros[width] for width in widths)
     given = hx if isinstance(hx, tuple | list) else (hx,)
     names = layer.cell.states
     if len(given) != len(names):

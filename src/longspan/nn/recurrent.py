@@ -100,11 +100,8 @@ class Recurrent(nn.Module):
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         self.update_dropout = _probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
-        self._names = [
-            [(name, f"{name}_{_suffix(layer, direction)}") for name in cell.shapes(1, 1, bias)]
-            for layer in range(num_layers)
-            for direction in range(self.num_directions)
-        ]
+        #: The cell's parameters and what they are called here, a list a layer and direction.
+        self._parameter_names: list[list[tuple[str, str]]] = []
         for layer in range(num_layers):
             for direction in range(self.num_directions):
                 self._register(layer, direction, {"device": device, "dtype": dtype})
@@ -193,8 +190,10 @@ class Recurrent(nn.Module):
     def _register(self, layer: int, direction: int, factory: dict[str, Any]) -> None:
         width = self.input_size if layer == 0 else self.output_size * self.num_directions
         suffix = _suffix(layer, direction)
-        for name, shape in self.cell.shapes(width, self.hidden_size, self.bias).items():
-            self.register_parameter(f"{name}_{suffix}", nn.Parameter(torch.empty(shape, **factory)))
+        shapes = self.cell.shapes(width, self.hidden_size, self.bias)
+        self._parameter_names.append([(name, f"{name}_{suffix}") for name in shapes])
+        for (_, full), shape in zip(self._parameter_names[-1], shapes.values(), strict=True):
+            self.register_parameter(full, nn.Parameter(torch.empty(shape, **factory)))
         for place, size in self._norm_sizes().items():
             name = f"norm_{place}_{suffix}"
             self.register_parameter(name, nn.Parameter(torch.empty(2, size, **factory)))
@@ -218,7 +217,7 @@ class Recurrent(nn.Module):
         own: dict[str, Any] = self._parameters
         return {
             name: own[full] if full in own else getattr(self, full)
-            for name, full in self._names[layer * self.num_directions + direction]
+            for name, full in self._parameter_names[layer * self.num_directions + direction]
         }
 
     def _initialise(self, params: dict[str, Tensor]) -> None:
