@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from longspan.cli.application import fit
 from longspan.cli.data import (
     ClassFile,
+    ClassifyAnswer,
     ClassifyColumns,
     ClassifyData,
-    ClassifyInputs,
     Encoding,
     Flat,
     names,
@@ -65,19 +65,24 @@ def _evaluate(model: Any, data: Path, **columns: Any) -> None:
     print_class_scores(found)
 
 
-def _predict(model: Any, data: Path | None, output: Path | None, **columns: Any) -> None:
+def _predict(
+    model: Any, data: Path | None, output: Path | None, features: bool = False, **columns: Any
+) -> None:
     if data is None:
         raise InputError("A classifier needs sequences to classify: name a file after the model.")
     check_table(output)
     model.columns_ = model.columns_ | columns
-    put_table(model.answer(data), output, "Classes")
+    if features:
+        put_table(model.answer_features(data), output, "Features")
+    else:
+        put_table(model.answer(data), output, "Classes")
 
 
 SAVED["Classifier"] = Saved(
     "classifiers", _evaluate, _predict,
     {
         "evaluate": names(ClassifyColumns, Encoding),
-        "predict": names(ClassifyInputs, Encoding),
+        "predict": names(ClassifyAnswer, Encoding),
         "inspect": names(ClassifyColumns, Encoding),
     },
 )  # fmt: skip

@@ -193,6 +193,14 @@ class ClassifyInputs(Flags):
 
 
 @dataclass(frozen=True)
+class ClassifyAnswer(ClassifyInputs):
+    """What a classifier says of sequences or texts."""
+
+    features: bool = False
+    """Write the vectors that the classes are told from, in place of the classes."""
+
+
+@dataclass(frozen=True)
 class ClassifyColumns(ClassifyInputs):
     """Columns of sequences or texts with labels."""
 

@@ -198,9 +198,19 @@ class Classifier(ClassifierMixin, Estimator):
 
     def features(self, X: Any) -> np.ndarray:
         """Return the vectors that the classes are told from, float32 (N, F)."""
-        self._check_fitted()
-        part = self.inputs_.encode(self._given(X, need_labels=False).data)
-        return read(self.network_.encoder, self.network_, part).astype(np.float32)
+        return self._vectors(self._given(X, need_labels=False))
+
+    def answer_features(self, X: Any) -> pl.DataFrame:
+        """Return a table with a row for each sequence: its name and its vector; see `features`.
+
+        Args:
+            X: Sequences, or a file or frame.
+
+        Returns:
+            The columns ``id`` (its number, from 0, where it has no name) and ``f0``, ``f1`` …
+        """
+        data = self._given(X, need_labels=False)
+        return output.vector_table(data, self._vectors(data))
 
     def evaluate(self, X: Any, y: Any = None) -> Evaluation:
         """Score the model on sequences with labels, beside the most frequent class.
@@ -274,6 +284,11 @@ class Classifier(ClassifierMixin, Estimator):
         self.inputs_.check_fits(data.data)
         scores = read(self.network_, self.network_, self.inputs_.encode(data.data))
         return softmax(scores / self.temperature_, axis=1)
+
+    def _vectors(self, data: Given) -> np.ndarray:
+        self.inputs_.check_fits(data.data)
+        found = read(self.network_.encoder, self.network_, self.inputs_.encode(data.data))
+        return found.astype(np.float32)
 
     def _evaluate(self, data: Given) -> Evaluation:
         found = self._probabilities(data)

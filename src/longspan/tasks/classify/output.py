@@ -14,6 +14,8 @@ from longspan.tasks.classify.scores import Mistake
 from longspan.tasks.running import facts, versions
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from longspan.tasks.classify.classifier import Classifier
     from longspan.tasks.classify.engine import Part
 
@@ -27,6 +29,14 @@ def title_of(source: Any, data: Given) -> str:
         return str(source).rsplit("/", 1)[-1] if is_source(source) else "a text"
     names = {"text": "texts", "image": "images", "series": "series"}
     return f"{len(data)} {names[data.kind]}"
+
+
+def vector_table(data: Given, vectors: np.ndarray) -> pl.DataFrame:
+    """Return vectors as a table: ``id`` (the number, without names), ``f0``, ``f1`` and so on."""
+    import polars as pl
+
+    names = {"id": data.names or list(range(len(data)))}
+    return pl.DataFrame(names | {f"f{k}": column for k, column in enumerate(vectors.T)})
 
 
 def class_weights(config: ClassifyConfig, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
