@@ -32,7 +32,7 @@ def model(walks, tmp_path_factory):
     words = ["fit", "features", walks, "--id", "walk", "--label", "kind", *FAST]
     done = run(*words, "--output", path)
     assert done.returncode == 0, done.stderr
-    for word in ("8 sequences written again", "from the vector", "by the mean"):
+    for word in ("8 sequences written again", "with the vector", "without"):
         assert word in done.stdout
     html = (path / "report.html").read_text()
     assert "slow" in html  # labels colour the picture
@@ -67,10 +67,45 @@ def test_users_mistakes_end_with_one_message_and_code_2(model, walks, tmp_path):
             "name a file": ["predict", model],
             ".csv or .parquet": ["predict", model, walks, "--output", "x.txt"],
             "that are for classifiers: --features": ["predict", model, walks, "--features"],
-            "scored in training": ["evaluate", model, walks],
+            "`longspan evaluate` has no use for": ["evaluate", model, walks],
+            "below 1, got 1.5": [*fit, walks, "--id", "walk", "--test-share", "1.5"],
+            "below 1, got nan": [*fit, walks, "--id", "walk", "--test-share", "nan"],
             "cannot be inspected": ["inspect", model, walks],
         }
     )
+
+
+def test_classes_that_are_numbers_or_missing_are_no_channels(walks, tmp_path):
+    table = pl.read_csv(walks).with_columns(kind=(pl.col("kind") == "fast").cast(int))
+    test = tmp_path / "test.csv"
+    table.drop("kind").write_csv(test)
+    for name, own in (
+        ("whole", table),
+        ("holes", table.with_columns(kind=pl.when(pl.col("time") > 3).then("kind"))),
+        ("steps", table.with_columns(kind=pl.col("x") * 2)),
+    ):
+        path = tmp_path / f"{name}.csv"
+        own.write_csv(path)
+        words = ["fit", "features", path, "--id", "walk", "--label", "kind", "--test", test, *FAST]
+        done = run(*words, "--output", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert "40 sequences written again" in done.stdout
+        html = (tmp_path / name / "report.html").read_text()
+        assert ("Colours are the labels" in html) == (name == "whole")
+        for data in (path, test):
+            done = run("predict", tmp_path / name, data)
+            assert done.returncode == 0, done.stderr
+
+
+def test_the_features_of_a_classifier_come_back_from_its_directory(walks, tmp_path):
+    classifier = longspan.Classifier(hidden_size=4, max_epochs=2)
+    classifier.fit(walks, id="walk", label="kind")
+    model = longspan.SequenceFeatures(classifier=classifier).fit(walks)
+    model.save(tmp_path / "m")
+    done = run("predict", tmp_path / "m", walks, "--output", tmp_path / "f.parquet")
+    assert done.returncode == 0, done.stderr
+    found = pl.read_parquet(tmp_path / "f.parquet").drop("id").to_numpy()
+    np.testing.assert_array_equal(found, classifier.features(walks))
 
 
 def test_killed_and_resumed_it_ends_with_the_same_model(walks, tmp_path):

@@ -36,9 +36,11 @@ def scored(own, usual):
 def test_everything_is_there(run):
     html = features_html(run)
     page = parsed(html)
-    assert page.headings == ["What the vectors hold", "The vectors", "Training", "Settings"]
+    assert page.headings == [
+        "What the vectors hold", "The vectors", "The data", "Training", "Settings",
+    ]  # fmt: skip
     assert page.links == []
-    for word in ("30 sequences that the network did not see", "hidden_size", "4"):
+    for word in ("30 sequences that the network did not see", "numbers of a vector", "hidden_size"):
         assert word in page.text
     assert features_verdict(run.evaluation, run.kind) in page.text
     assert "Colours are the labels" not in page.text
@@ -46,15 +48,20 @@ def test_everything_is_there(run):
 
 
 def test_parts_that_are_missing_are_left_out(run):
-    page = parsed(features_html(replace(run, evaluation=None, history=History())))
+    page = parsed(features_html(replace(run, evaluation=None, history=History(), notes=[])))
     assert page.headings == ["The vectors", "Settings"]
     assert "nothing is known" in page.text
 
 
 def test_names_are_shown_as_they_are(run):
     labelled = replace(run.picture, labels=(HOSTILE,) * len(run.picture.points))
-    html = without_plotly(features_html(replace(run, title=HOSTILE, picture=labelled)))
+    made = features_html(replace(run, title=HOSTILE, picture=labelled))
+    html = without_plotly(made)
     assert "<script>document.title" not in html
+    assert HOSTILE in parsed(made).text
+    assert picture(replace(run.picture, labels=("<b>x</b>",) * 30)).data[0].name == (
+        "&lt;b&gt;x&lt;/b&gt;"
+    )
     assert "Colours are the labels" in parsed(html).text
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import fit
+from longspan.cli.classify import answer
 from longspan.cli.data import ClassFile, ClassifyData, ClassifyInputs, Encoding, Flat, names
 from longspan.cli.run import RunFlags, print_table, train
-from longspan.cli.saved import SAVED, Saved, check_table, put_table
-from longspan.errors import InputError
+from longspan.cli.saved import SAVED, Saved
 from longspan.tasks.classify.config import AutoencoderConfig
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def fit_features(
 ) -> None:
     """Learn without labels to turn sequences or texts into vectors, and save what does it.
 
-    ``longspan predict MODEL DATA`` writes the vectors then, for any other method. Labels, if there
+    ``longspan predict MODEL DATA`` writes the vectors then, for any other method. Classes, if there
     are some, colour the report's picture.
     """
     train("features", data, options, run, reading.given(), print_feature_scores)
@@ -36,29 +36,15 @@ def fit_features(
 def print_feature_scores(evaluation: Reconstruction) -> None:
     """Print how well sequences are written again from their vectors."""
     title = f"{evaluation.sequences:,} sequences written again (lower is better)"
-    rows = {
-        "from the vector": evaluation.scores["model"], "by the mean": evaluation.scores["mean"],
-    }  # fmt: skip
+    rows = {"with the vector": evaluation.scores["model"], "without": evaluation.scores["mean"]}
     print_table(title, "written", {"error": "error of a step"}, rows)
 
 
-def _evaluate(model: Any, data: Path, **flags: Any) -> None:
-    del model, data, flags
-    raise InputError(
-        "Features are scored in training, by a second network that is not kept. Write them with "
-        "`longspan predict`, and score what you use them for."
-    )
-
-
 def _predict(model: Any, data: Path | None, output: Path | None, **columns: Any) -> None:
-    if data is None:
-        raise InputError("There must be sequences to read: name a file after the model.")
-    check_table(output)
-    model.columns_ = model.columns_ | columns
-    put_table(model.answer(data), output, "Features")
+    answer(model, model.answer, data, output, "Features", columns)
 
 
 SAVED["SequenceFeatures"] = Saved(
-    "features", _evaluate, _predict,
+    "features", None, _predict,
     {"evaluate": (), "predict": names(ClassifyInputs, Encoding), "inspect": ()},
 )  # fmt: skip

@@ -46,6 +46,7 @@ def evaluate(
     """
     given = end.given() | tags.given() | classes.given() | text.given()
     loaded, flags, kind = saved.opened("evaluate", model, {"reference": reference, **given})
+    assert kind.evaluate is not None
     kind.evaluate(loaded, data, **flags)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from longspan.insight.course import BASELINE, MODEL, MUTED, VALIDATION, figure
+from longspan.insight.course import BASELINE, MODEL, MUTED, VALIDATION, figure, plain
 from longspan.insight.page import page
 from longspan.tasks.classify.reconstruction import Picture, Reconstruction
 from longspan.tasks.classify.results import FeaturesRun
@@ -31,7 +31,7 @@ def features_verdict(evaluation: Reconstruction | None, kind: str) -> str:
     """Return in one sentence what the vectors hold."""
     if evaluation is None:
         return "No sequences were held out, so nothing is known about what the vectors hold."
-    own, usual = (found["error"] for found in evaluation.scores.values())
+    own, usual = (evaluation.scores[who]["error"] for who in ("model", "mean"))
     if own >= usual:
         return (
             "The vectors hold no more than the mean of all sequences. Give the network more units "
@@ -64,7 +64,8 @@ def picture(found: Picture) -> go.Figure:
         made.add_trace(
             go.Scatter(
                 x=points[:, 0].tolist(), y=points[:, 1].tolist(), mode="markers", name=name,
-                marker={"size": 6, "opacity": 0.75, "color": color}, showlegend=name != "",
+                marker={"size": 6, "opacity": 0.75, "color": color},
+                showlegend=found.labels is not None,
             )
         )  # fmt: skip
     return made
@@ -74,7 +75,7 @@ def _groups(found: Picture) -> list[tuple[str, str, np.ndarray]]:
     """Return name, colour and members of each group of points, the most frequent labels first."""
     if found.labels is None:
         return [("", MODEL, np.ones(len(found.points), bool))]
-    names = np.array([str(label) for label in found.labels])
+    names = np.array(plain([str(label) for label in found.labels]))
     labels, counts = np.unique(names, return_counts=True)
     order = labels[np.argsort(-counts, kind="stable")]
     most = len(COLORS) if len(order) <= len(COLORS) else len(COLORS) - 1

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import longspan
 from longspan import Classifier, SequenceFeatures
 from longspan.errors import InputError
+from longspan.tasks.classify import reconstruction
 from longspan.tasks.classify.autoencoder import Autoencoder
 from longspan.tasks.classify.config import FeaturesConfig
 from longspan.tasks.classify.network import Batch, InputShape
@@ -108,8 +109,11 @@ def test_what_vectors_hold_is_scored_beside_the_mean(kind):
         steps = np.concatenate(data[:40])
         others = (np.concatenate(data[40:]) - steps.mean()) / steps.std()
         np.testing.assert_allclose(usual, np.mean(others**2), rtol=1e-5)
-    else:  # a sign for the beginning, and two words
-        assert 0.0 < usual < np.log(len(model.inputs_.codec.symbols))
+    else:
+        tokens = [model.inputs_.encode(part).values.numpy() for part in (data[:40], data[40:])]
+        counts = np.bincount(tokens[0], minlength=len(model.inputs_.codec.symbols)) + 1
+        expected = np.mean([np.log(counts.sum() / counts[token]) for token in tokens[1]])
+        np.testing.assert_allclose(usual, expected)
 
 
 def test_a_test_part_is_held_out_from_everything():
@@ -124,9 +128,21 @@ def test_a_test_part_is_held_out_from_everything():
     assert second.evaluation_.sequences == 15
     with pytest.raises(InputError, match="must have the 1 channels"):
         SequenceFeatures(**SMALL).fit(SERIES, test=np.zeros((2, 3, 2)))
+    with pytest.raises(InputError, match="or there is but one"):
+        SequenceFeatures(**SMALL).fit(SERIES[:1], test_share=0.2)
+    with pytest.raises(InputError, match="give it fitted"):
+        SequenceFeatures(classifier=Classifier(**SMALL)).fit(SERIES, LABELS, test_share=0.2)
 
 
-def test_vectors_as_a_table_and_in_a_picture():
+def test_a_classifier_takes_the_place_of_an_autoencoder():
+    model = features().fit(SERIES, test_share=0.2)
+    assert model.evaluation_ is not None
+    model.set_params(classifier=Classifier(**SMALL)).fit(SERIES, LABELS)
+    assert model.evaluation_ is None
+    assert not hasattr(model, "run_")
+
+
+def test_vectors_as_a_table_and_in_a_picture(monkeypatch):
     model = features().fit(SERIES)
     table = model.answer(SERIES[:3])
     assert table.columns == ["id", *(f"f{k}" for k in range(8))]
@@ -137,6 +153,9 @@ def test_vectors_as_a_table_and_in_a_picture():
     variances = np.linalg.svd(centred, compute_uv=False) ** 2
     np.testing.assert_allclose(shares, (variances / variances.sum())[:2], rtol=1e-3)
     np.testing.assert_allclose((points**2).sum(0), variances[:2], rtol=1e-3)
+    monkeypatch.setattr(reconstruction, "POINTS", 10)
+    some = features().fit(SERIES).run_.picture
+    assert some.points.shape == (10, 2)
     same = features().fit(np.ones((5, 4)))  # vectors without any variance
     np.testing.assert_array_equal(same.run_.picture.points, np.zeros((5, 2)))
 

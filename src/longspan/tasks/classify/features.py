@@ -15,10 +15,10 @@ from longspan.tasks.classify.autoencoder import Autoencoder, reconstruction_loss
 from longspan.tasks.classify.classifier import Classifier
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig, FeaturesConfig
 from longspan.tasks.classify.engine import Part, encoder_of, fit_network, read
-from longspan.tasks.classify.given import Given, given, held_out
+from longspan.tasks.classify.given import Given, given, named, without
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import SequenceEncoder
-from longspan.tasks.classify.output import title_of, vector_table
+from longspan.tasks.classify.output import facts_of, notes_of, title_of, vector_table
 from longspan.tasks.classify.reconstruction import Reconstruction, picture, reconstruction
 from longspan.tasks.classify.results import FeaturesRun
 from longspan.tasks.classify.storage import (
@@ -94,12 +94,14 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             X: Sequences, or a file or frame.
             y: Labels, for a classifier that is not fitted; otherwise they do not matter.
             validation: Held out to judge each epoch, a file or frame, or sequences; by default
-                drawn from `X`, as `validation_share` says.
+                drawn from `X`, as `validation_share` says. This and the next two are for an
+                autoencoder.
             test: The same, to compute `evaluation_`.
             test_share: Share of the sequences that is held out for it if `test` is None.
             text: Column of the texts of a file or frame; see `longspan.data.read_labelled` for this
                 and the next.
-            label: Column of the labels, for a classifier, and to colour the report's picture.
+            label: Column of the labels, for a classifier and for the report's picture: there,
+                labels that are incomplete or no classes are left out.
             id: Column that names the sequence of a row.
             time: Column by which steps are put in order.
             values: Columns of the channels.
@@ -117,9 +119,9 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             CheckpointError: If the checkpoint does not fit.
         """
         config: FeaturesConfig = self._checked_config()
-        columns = {"text": text, "label": label, "id": id, "time": time, "values": values,
-                   "encoding": encoding}  # fmt: skip
-        self.columns_ = {name: value for name, value in columns.items() if value is not None}
+        self.columns_ = named(
+            text=text, label=label, id=id, time=time, values=values, encoding=encoding
+        )
         run: dict[str, Any] = {
             "checkpoint_dir": checkpoint_dir, "checkpoint_every": checkpoint_every,
             "resume": resume,
@@ -128,8 +130,12 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             self.n_features_in_ = int(X.shape[1])
         if config.classifier is not None:
             logs = {"log_dir": log_dir, "tensorboard": tensorboard, "progress": progress}
-            parts = {"validation": validation, "test": test, "test_share": test_share}
-            return self._of_classifier(config.classifier, X, y, run | logs | parts | self.columns_)
+            if validation is not None or test is not None or test_share:
+                raise InputError(
+                    "Parts are held out where an autoencoder learns. Fit the classifier with its "
+                    "own (`Classifier.fit`), and give it fitted."
+                )
+            return self._of_classifier(config.classifier, X, y, run | logs)
         logs = loggers(log_dir, tensorboard, progress)
         given_parts = self._parts(X, validation, test, test_share, config)
         return self._learn(config, given_parts, {"loggers": logs} | run)
@@ -201,7 +207,7 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
         own = {name: getattr(config, name) for name in kind.model_fields}
         model = cls() if values["of_classifier"] else cls(**own)
         model.inputs_ = inputs_from_dict(config, values["inputs"], tensors)
-        model.columns_ = dict(values.get("columns", {}))  # 0.1.0 had none
+        model.columns_, model.evaluation_ = dict(values["columns"]), None
         model.encoder_ = loaded_network(
             lambda: encoder_of(config, model.inputs_.shape), tensors, "encoder."
         )
@@ -217,13 +223,12 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
 
         whole = given(data, None, kind=config.input, need_labels=False, **self.columns_)
         self.title_ = title_of(data, whole)
-        if test is None:
-            whole, tested = _without(whole, test_share, config.seed + 1)
-        else:
-            tested = other(test)
-        if validation is not None:
-            return whole, other(validation), tested
-        return *_without(whole, config.share_of(len(whole)), config.seed), tested
+        share = test_share if test is None else 0.0
+        whole, tested = without(whole, share, config.seed + 1, by_class=False)
+        tested = tested if test is None else other(test)
+        share = config.share_of(len(whole)) if validation is None else 0.0
+        part, judged = without(whole, share, config.seed, by_class=False)
+        return part, judged if validation is None else other(validation), tested
 
     def _learn(
         self, config: FeaturesConfig, found: tuple[Given, Given | None, Given | None],
@@ -248,9 +253,11 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             title=self.title_, kind=part.kind, evaluation=self.evaluation_, history=self.history_,
             settings=config.model_dump(mode="json", exclude={"classifier"}),
             facts={f"{name} sequences": len(own.sequences) for name, own in parts.items() if own}
+            | facts_of(self.inputs_, learnt.sequences)
             | {"numbers of a vector": self.encoder_.output_size}
             | facts(network, self.history_, seconds),
-            versions=versions(), picture=picture(self.encoder_, learnt, part.labels, config.seed),
+            versions=versions(), notes=notes_of(self.inputs_, parts),
+            picture=picture(self.encoder_, learnt.sequences, part.labels, config.seed),
         )  # fmt: skip
         return self
 
@@ -263,16 +270,17 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             )
         if not hasattr(classifier, "network_"):
             fresh: Any = clone(classifier)
-            classifier = fresh.fit(X, y, **options)
+            classifier = fresh.fit(X, y, **options, **self.columns_)
         self.inputs_, self.encoder_ = classifier.inputs_, classifier.network_.encoder
-        self.columns_ = dict(classifier.columns_)
+        own = {n: v for n, v in self.columns_.items() if (n, v) != ("encoding", "utf-8")}
+        self.columns_, self.evaluation_ = classifier.columns_ | own, None
+        vars(self).pop("run_", None)  # of an autoencoder that was fitted before
         self.history_ = getattr(classifier, "history_", History())
         return self
 
     def _given(self, data: Any) -> Given:
         self._check_fitted()
-        columns = {name: value for name, value in self.columns_.items() if name != "label"}
-        found = given(data, kind=self.inputs_.shape.kind, need_labels=False, **columns)
+        found = given(data, kind=self.inputs_.shape.kind, need_labels=False, **self.columns_)
         self.inputs_.check_fits(found.data)
         return found
 
@@ -283,11 +291,3 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
     def _vectors(self, data: Given) -> np.ndarray:
         found = read(self.encoder_, self.encoder_, self.inputs_.encode(data.data))
         return found.astype(np.float32)
-
-
-def _without(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]:
-    """Return what is left and what is held out."""
-    out = held_out(np.zeros(len(whole), int), share, seed)
-    if not out.any():
-        return whole, None
-    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))

@@ -10,7 +10,7 @@ from torch import nn
 
 from longspan.data.ragged import Ragged
 from longspan.tasks.classify.autoencoder import Autoencoder
-from longspan.tasks.classify.engine import Part, read
+from longspan.tasks.classify.engine import read
 
 #: Sequences of the picture, at most.
 POINTS = 2000
@@ -23,8 +23,8 @@ class Reconstruction:
     Attributes:
         scores: Mean error of a step, ``scores["model"]["error"]``, and that of writing the
             training part's mean (for texts: its frequencies of tokens) at every step,
-            ``scores["mean"]["error"]``. For numbers it is the mean square over the channels, which
-            training brought to variance 1; for texts -ln p of the token.
+            ``scores["mean"]["error"]``. For numbers it is the mean square over the channels as the
+            network reads them; for texts -ln p of the token.
         sequences: How many.
     """
 
@@ -34,7 +34,7 @@ class Reconstruction:
     @property
     def held(self) -> float:
         """Share of the mean's error that is gone: 1 if nothing is lost, 0 if all is."""
-        own, usual = (found["error"] for found in self.scores.values())
+        own, usual = self.scores["model"]["error"], self.scores["mean"]["error"]
         return 1.0 - own / usual if usual else 0.0
 
 
@@ -78,21 +78,19 @@ def _usual(network: Autoencoder, learnt: Ragged, tested: Ragged) -> float:
     return float(-np.log(counts / counts.sum())[tested.values.numpy()].mean())
 
 
-def picture(encoder: nn.Module, part: Part, labels: np.ndarray | None, seed: int) -> Picture:
-    """Return the picture of a part's vectors, of some of them if there are many.
+def picture(encoder: nn.Module, sequences: Ragged, labels: np.ndarray | None, seed: int) -> Picture:
+    """Return the picture of sequences' vectors, of some of them if there are many.
 
     Args:
         encoder: What reads sequences.
-        part: The sequences.
+        sequences: The sequences.
         labels: Of each, or None.
         seed: Of the choice.
     """
     from sklearn.decomposition import PCA
 
-    count = len(part.sequences)
-    chosen = np.random.default_rng(seed).permutation(count)[:POINTS]
-    chosen.sort()
-    sequences = part.sequences
+    count = len(sequences)
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:POINTS])
     if len(chosen) < count:
         arrays = [sequences[k].numpy() for k in chosen.tolist()]
         sequences = Ragged.of_arrays(arrays, arrays[0].dtype.type)
