@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.features --seeds 3 --threads 1
 
-Splits are the official ones; nothing was chosen by test scores. Beside them stands the same machine
+Splits are the official ones. Beside the vectors stands the same machine
 on the values themselves. Results of a seed are kept in the state directory.
 """
 
