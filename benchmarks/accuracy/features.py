@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy.features --seeds 3 --threads 1
 
-Splits are the official ones. Beside the vectors stands the same machine
-on the values themselves. Results of a seed are kept in the state directory.
+Splits are the official ones. Beside the vectors stands the same machine on the values themselves.
+Results of a seed are kept in the state directory.
 """
 
 from __future__ import annotations
