@@ -48,8 +48,8 @@ def reproduce(
     recipe
         modern (Adam, batches), original (the papers' networks and learner), or both.
     cells
-        For the modern recipe, with spaces or commas between: lstm, gru, rnn, or a variant of the
-        LSTM; lstm by default.
+        For the modern recipe, with spaces or commas between: lstm, lstm-ln (layer-normalised), gru,
+        rnn, or a variant of the LSTM; lstm by default.
     seeds
         Runs of each, with seeds from 0.
     output

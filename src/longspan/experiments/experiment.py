@@ -223,7 +223,7 @@ def _later() -> dict[str, Experiment]:
             f"Generating a periodic function: {shape}, period 10", GERS2002,
             Periodic(shape), Criterion(1000), deviation=ours,  # type: ignore[arg-type]
         )  # fmt: skip
-    for T, limit in ((100, 500_000), (500, 100_000)):
+    for T, limit in ((100, 1_000_000), (500, 100_000)):
         found[f"copying-{T}"] = Experiment(
             f"Copying memory, T = {T}", ARJOVSKY, Copying(T), Criterion(1000),
             Published(None, None, note="their LSTM stays near the baseline without a memory"),

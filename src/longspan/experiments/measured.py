@@ -54,10 +54,12 @@ class _Sizes:
     kind: Kind
 
 
-def _digits(data: str, title: str, published: str, longest: float, epochs: int) -> Measured:
+def _digits(
+    data: str, title: str, published: str, longest: float, epochs: int, batch_size: int
+) -> Measured:
     return Measured(
         title, "Le, Jaitly & Hinton 2015; Cooijmans et al. 2017", data, "accuracy %", published,
-        Settings(hidden_size=128, batch_size=100, learning_rate=2e-3, longest=longest,
+        Settings(hidden_size=128, batch_size=batch_size, learning_rate=2e-3, longest=longest,
                  schedule="cosine"),
         max_epochs=epochs, deviation=f"{epochs} passes; 5,000 of the 60,000 training images choose "
         "which is kept.",
@@ -67,15 +69,15 @@ def _digits(data: str, title: str, published: str, longest: float, epochs: int) 
 #: By name; see `longspan.experiments.EXPERIMENTS` for those with a criterion.
 MEASURED = {
     "digits-rows": _digits(
-        "rows", "Digits row by row, 28 steps", "LSTM about 98.5 to 99 %", 28.0, 5
+        "rows", "Digits row by row, 28 steps", "LSTM about 98.5 to 99 %", 28.0, 5, 100
     ),
     "digits-pixels": _digits(
         "pixels", "Digits pixel by pixel, 784 steps",
-        "LSTM 98.9 %, batch-normalised 99.0 %, tanh RNN 35.0 %, IRNN 97.0 %", 784.0, 10,
+        "LSTM 98.9 %, batch-normalised 99.0 %, tanh RNN 35.0 %, IRNN 97.0 %", 784.0, 10, 50,
     ),
     "digits-permuted": _digits(
         "permuted", "Digits pixel by pixel in a fixed random order",
-        "LSTM 90.2 %, batch-normalised 95.4 %, tanh RNN 35.0 %, IRNN 82.0 %", 784.0, 10,
+        "LSTM 90.2 %, batch-normalised 95.4 %, tanh RNN 35.0 %, IRNN 82.0 %", 784.0, 10, 50,
     ),
     "chorales": Measured(
         "JSB Chorales, the next quarter note", "Greff et al. 2017", "chorales",

@@ -28,7 +28,10 @@ VARIANTS: dict[str, Callable[..., Any]] = {
     "cifg": partial(LSTM, peephole=True, coupled_gates=True),
     "fgr": partial(LSTM, peephole=True, full_gate_recurrence=True),
 }
-CELLS: dict[str, Callable[..., Any]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN} | VARIANTS
+#: ``lstm-ln`` is the LSTM with layer normalisation (Ba, Kiros & Hinton 2016).
+CELLS: dict[str, Callable[..., Any]] = {
+    "lstm": LSTM, "lstm-ln": partial(LSTM, layer_norm=True), "gru": GRU, "rnn": RNN,
+} | VARIANTS  # fmt: skip
 #: Symbols beyond this many are embedded in as many dimensions, in place of vectors with one 1.
 WIDEST = 32
 

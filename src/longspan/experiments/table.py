@@ -95,12 +95,12 @@ def spread(values: Sequence[float], form: str = ",.0f") -> str:
 def rows(records: Iterable[Record]) -> list[Row]:
     """Return the lines of the table in the order of `EXPERIMENTS`, the original recipe first."""
     order = {name: k for k, name in enumerate([*EXPERIMENTS, *MEASURED])}
-    cells = {name: k for k, name in enumerate(("lstm", "gru", "rnn"))}
+    cells = {name: k for k, name in enumerate(("lstm", "lstm-ln", "gru", "rnn"))}
 
     def place(r: Record) -> tuple[Any, ...]:
         return (
             order.get(r.experiment, len(order)), r.experiment, r.recipe != "original",
-            cells.get(r.cell, 3), r.cell,
+            cells.get(r.cell, len(cells)), r.cell,
         )  # fmt: skip
 
     found = sorted(records, key=lambda r: (*place(r), r.seed))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: Colour and shape of the marks by recipe and cell; others have the last.
 MARKS = {
     ("original", "lstm"): ("#D55E00", "triangle-up"), ("modern", "lstm"): (MODEL, "circle"),
+    ("modern", "lstm-ln"): (MODEL, "circle-open"),
     ("modern", "gru"): (VALIDATION, "square"), ("modern", "rnn"): (BASELINE, "x"),
 }  # fmt: skip
 OTHER = ("#CC79A7", "cross")
