@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from tests.cli.command import check_killed_and_resumed, check_mistakes, run
 
-from longspan import SequenceFeatures
+from longspan import load
 
 FAST = ["--hidden-size", "4", "--max-epochs", "2", "--batch-size", "8"]
 
@@ -56,6 +56,15 @@ def test_it_scores_and_classifies(model, walks, tmp_path):
         assert run("predict", model, walks, "--output", tmp_path / name).returncode == 0
     assert pl.read_csv(tmp_path / "out/c.csv").equals(table)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["c.csv", "c.parquet"]
+
+
+def test_it_writes_the_vectors_that_classes_are_told_from(model, walks, tmp_path):
+    done = run("predict", model, walks, "--features", "--output", tmp_path / "f.csv")
+    assert done.returncode == 0, done.stderr
+    found = pl.read_csv(tmp_path / "f.csv")
+    assert found.columns == ["id", "f0", "f1", "f2", "f3"]
+    own = load(model).features(walks)
+    np.testing.assert_allclose(found.drop("id").to_numpy(), own, rtol=1e-5, atol=1e-6)
 
 
 def test_texts(tmp_path):
@@ -113,9 +122,3 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     )
     assert "--pooling" in done.stdout
     assert "HEAVY []" in done.stdout
-
-
-def test_features_have_no_command(tmp_path):
-    SequenceFeatures(hidden_size=4, max_epochs=1).fit(np.zeros((4, 3))).save(tmp_path / "features")
-    for command in ("evaluate", "predict"):
-        check_mistakes({"is a SequenceFeatures": [command, tmp_path / "features", "x.csv"]})

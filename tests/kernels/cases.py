@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -102,8 +102,7 @@ def cast(call: kernels.Call, dtype: torch.dtype) -> kernels.Call:
         return value.to(dtype) if isinstance(value, Tensor) else value
 
     n = call.noise
-    return replace(
-        call,
+    return call._replace(
         x=to(call.x),
         state=tuple(map(to, call.state)),
         params={k: to(v) for k, v in call.params.items()},

@@ -33,7 +33,7 @@ def measured(run, call: kernels.Call) -> Flow:
     for tensor in call.params.values():
         if tensor is not None:
             tensor.requires_grad_()
-    values = every_value(run(replace(call, flow=flow)))
+    values = every_value(run(call._replace(flow=flow)))
     sum((v * w).sum() for v, w in zip(values, weights(values), strict=True)).backward()
     return flow
 
@@ -47,7 +47,7 @@ def one_step(call: kernels.Call, state, t: int, b: int) -> kernels.Call:
 
     hidden = None if n.hidden is None else n.hidden[b : b + 1]
     noise = Noise(hidden, of_step(n.update), of_step(n.zoneout_c), of_step(n.zoneout_h))
-    return replace(call, x=of_step(call.x), state=state, layout=Layout(), noise=noise)
+    return call._replace(x=of_step(call.x), state=state, layout=Layout(), noise=noise)
 
 
 def by_autograd(call: kernels.Call) -> Flow:

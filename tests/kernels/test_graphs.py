@@ -14,6 +14,8 @@ CASES = {
     "lstm with options": lambda: nn.LSTM(3, 5, layer_norm=True, peephole=True, proj_size=2),
     "gru": lambda: nn.GRU(3, 5),
     "rnn": lambda: nn.RNN(3, 5),
+    "parametrized": lambda: nn.weight_norm(nn.LSTM(3, 5)),
+    "input normalised": lambda: nn.LSTM(3, 5, batch_norm="sequence"),
 }
 ARGUMENTS = {
     "full": lambda: {},

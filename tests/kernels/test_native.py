@@ -131,7 +131,7 @@ def test_same_threads_same_bits(kind):
 @pytest.mark.parametrize("kind", CELLS)
 def test_no_rows_run(kind):
     call = cast(Case(kind, frozenset({"bias"})).call(), torch.float32)
-    call = replace(call, layout=Layout(torch.zeros(3, dtype=torch.long)))
+    call = call._replace(layout=Layout(torch.zeros(3, dtype=torch.long)))
     values, gradients = results(Native().run, call)
     assert not values["output"].any()
     for k, state in enumerate(call.state):
@@ -146,14 +146,14 @@ def test_saturation_and_bad_rows(kind, layer_norm):
     options = frozenset({"bias", "layer_norm"} if layer_norm else {"bias"})
     for scale in (1e4, 1e-40):
         base = Case(kind, options, B=7).call()
-        call = replace(base, x=base.x * scale)
+        call = base._replace(x=base.x * scale)
         expected = results(reference, call)[0]
         assert_close(results(Native().run, cast(call, torch.float32))[0], expected, 1e-4)
     call = cast(Case(kind, options, B=7).call(), torch.float32)
     clean = Native().run(call)
     bad = call.x.clone()
     bad[1, 2] = float("nan")
-    found = Native().run(replace(call, x=bad))
+    found = Native().run(call._replace(x=bad))
     others = [0, 1, 3, 4, 5, 6]
     assert torch.equal(found.output[:, others], clean.output[:, others])
     assert found.output[1:, 2].isnan().all()
@@ -163,10 +163,10 @@ def test_saturation_and_bad_rows(kind, layer_norm):
 def test_nan_in_padding_is_never_seen():
     call = cast(Case(options=frozenset({"bias"})).call(), torch.float32)
     layout = Layout(torch.tensor([5, 0, 2]))
-    clean = results(Native().run, replace(call, layout=layout))
+    clean = results(Native().run, call._replace(layout=layout))
     x = call.x.clone().detach()
     x[2:, 2] = x[:, 1] = float("nan")
-    found = results(Native().run, replace(call, x=x, layout=layout))
+    found = results(Native().run, call._replace(x=x, layout=layout))
     for a, b in zip(clean, found, strict=True):
         for name in a:
             assert torch.equal(a[name], b[name]), name

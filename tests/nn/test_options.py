@@ -227,6 +227,23 @@ def test_weight_norm_starts_equal_and_separates_length_from_direction():
         weight_norm(split)
 
 
+def test_a_functional_call_runs_with_the_parameters_that_it_is_given():
+    torch.manual_seed(0)
+    one, other = LSTM(I, H, 2, bidirectional=True), LSTM(I, H, 2, bidirectional=True)
+    x = torch.randn(T, B, I)
+    found = torch.func.functional_call(one, dict(other.named_parameters()), (x,))[0]
+    torch.testing.assert_close(found, other(x)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("steps", "lengths"), [(0, None), (T, [0, 2, 0])])
+def test_final_states_do_not_share_memory(steps, lengths):
+    with torch.no_grad():
+        h, c = LSTM(I, H)(torch.randn(steps, B, I), lengths=lengths)[1]
+    before = c.clone()
+    h.fill_(9.0)
+    torch.testing.assert_close(c, before, rtol=0, atol=0)
+
+
 def test_initial_values():
     torch.manual_seed(0)
     lstm = LSTM(I, 64, init="orthogonal", forget_bias=1.0)

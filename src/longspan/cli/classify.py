@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from longspan.cli.application import fit
 from longspan.cli.data import (
     ClassFile,
+    ClassifyAnswer,
     ClassifyColumns,
     ClassifyData,
-    ClassifyInputs,
     Encoding,
     Flat,
     names,
@@ -65,19 +66,44 @@ def _evaluate(model: Any, data: Path, **columns: Any) -> None:
     print_class_scores(found)
 
 
-def _predict(model: Any, data: Path | None, output: Path | None, **columns: Any) -> None:
+def _predict(
+    model: Any, data: Path | None, output: Path | None, features: bool = False, **columns: Any
+) -> None:
+    if features:
+        answer(model, model.answer_features, data, output, "Features", columns)
+    else:
+        answer(model, model.answer, data, output, "Classes", columns)
+
+
+def answer(
+    model: Any, table: Callable[[Path], Any], data: Path | None, output: Path | None, title: str,
+    columns: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write what a model says of the sequences of a file.
+
+    Args:
+        model: It remembers the columns of its training.
+        table: Its method that makes a table.
+        data: The file.
+        output: Where the table goes, or None for standard output.
+        title: What it holds.
+        columns: Those that were named.
+
+    Raises:
+        InputError: If there is no file, or no table can be written.
+    """
     if data is None:
-        raise InputError("A classifier needs sequences to classify: name a file after the model.")
+        raise InputError("There must be sequences to read: name a file after the model.")
     check_table(output)
     model.columns_ = model.columns_ | columns
-    put_table(model.answer(data), output, "Classes")
+    put_table(table(data), output, title)
 
 
 SAVED["Classifier"] = Saved(
     "classifiers", _evaluate, _predict,
     {
         "evaluate": names(ClassifyColumns, Encoding),
-        "predict": names(ClassifyInputs, Encoding),
+        "predict": names(ClassifyAnswer, Encoding),
         "inspect": names(ClassifyColumns, Encoding),
     },
 )  # fmt: skip

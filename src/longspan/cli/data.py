@@ -22,7 +22,9 @@ Flat = Annotated[T, Parameter(name="*")]
 #: Where commands on saved models of any task list what is for some of them.
 FORECASTERS = Parameter(group="For forecasters")
 TAGGERS = Parameter(group="For taggers")
-CLASSIFIERS = Parameter(group=Group("For classifiers", help="By default as in training."))
+CLASSIFIERS = Parameter(
+    group=Group("For classifiers and features", help="By default as in training.")
+)
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,14 @@ class ClassifyInputs(Flags):
 
 
 @dataclass(frozen=True)
+class ClassifyAnswer(ClassifyInputs):
+    """What a classifier says of sequences or texts."""
+
+    features: bool = False
+    """Classifiers: write the vectors that classes are told from, in place of the classes."""
+
+
+@dataclass(frozen=True)
 class ClassifyColumns(ClassifyInputs):
     """Columns of sequences or texts with labels."""
 
@@ -205,7 +215,7 @@ class ClassifyData(Parts, ClassifyColumns):
     """How sequences or texts are read, and their parts."""
 
     test_share: float = 0.2
-    """Share of each class to score on, if there is no file for it; 0 for none."""
+    """Share to score on, of each class where there are some; 0 for none."""
 
 
 # Pairs of texts

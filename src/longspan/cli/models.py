@@ -11,8 +11,8 @@ from longspan.cli.data import (
     CLASSIFIERS,
     FORECASTERS,
     TAGGERS,
+    ClassifyAnswer,
     ClassifyColumns,
-    ClassifyInputs,
     Encoding,
     Flat,
     ForecastEnd,
@@ -46,6 +46,7 @@ def evaluate(
     """
     given = end.given() | tags.given() | classes.given() | text.given()
     loaded, flags, kind = saved.opened("evaluate", model, {"reference": reference, **given})
+    assert kind.evaluate is not None
     kind.evaluate(loaded, data, **flags)
 
 
@@ -58,10 +59,10 @@ def predict(
     future: Annotated[Path | None, FORECASTERS] = None,
     output: Path | None = None,
     tags: Annotated[Flat[WordColumn], TAGGERS] = WordColumn(),
-    classes: Annotated[Flat[ClassifyInputs], CLASSIFIERS] = ClassifyInputs(),
+    classes: Annotated[Flat[ClassifyAnswer], CLASSIFIERS] = ClassifyAnswer(),
     text: Flat[Encoding] = Encoding(),
 ) -> None:
-    """Forecast, label, classify or translate with a saved model.
+    """Forecast, label, classify or translate with a saved model, or write features.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def predict(
     future
         A file with the covariates known in advance, for the horizon.
     output
-        A file to write in place of printing: .csv or .parquet for forecasts and classes;
+        A file to write in place of printing: .csv or .parquet for forecasts, classes and features;
         .jsonl for labels, or any other name for two columns.
     """
     given = tags.given() | classes.given() | text.given()

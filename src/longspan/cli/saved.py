@@ -24,14 +24,15 @@ class Saved:
 
     Attributes:
         plural: What such models are called.
-        evaluate: Called with the model, the file, and the flags that were given.
+        evaluate: Called with the model, the file, and the flags that were given; None where a
+            saved model cannot be scored.
         predict: Called with the model, the file or None, where the answer goes or None for
             standard output, and the flags that were given.
         flags: Those that each of the two takes, and ``longspan inspect``, by its name.
     """
 
     plural: str
-    evaluate: Callable[..., None]
+    evaluate: Callable[..., None] | None
     predict: Callable[..., None]
     flags: dict[str, tuple[str, ...]]
 
@@ -55,7 +56,7 @@ def opened(command: str, path: Path, given: dict[str, Any]) -> tuple[Any, dict[s
 
     model = load(path)
     kind = SAVED.get(type(model).__name__)
-    if kind is None:
+    if kind is None or (command == "evaluate" and kind.evaluate is None):
         raise InputError(
             f"The model in {path} is a {type(model).__name__}, which `longspan {command}` has no "
             "use for. Load it in Python: longspan.load(path)."

@@ -38,7 +38,8 @@ def read_labelled(
         time: Column by which steps are put in order; ``time`` where there is one.
         values: Columns of the channels; by default all numeric ones that are none of the others.
         encoding: Of files of text.
-        need_labels: Whether labels must be there.
+        need_labels: Whether labels must be there. If not, those of a column that is missing,
+            incomplete or not the same in a whole sequence are left out; the column is no channel.
 
     Raises:
         InputError: If it cannot be read; the message names the line or row.
@@ -54,6 +55,8 @@ def read_labelled(
     table = _tab_separated(path, encoding) if path is not None else None
     table = read_table(source) if table is None else table
     label = _find(table.columns, label, LABELS)
+    if not need_labels and label not in table.columns:
+        label = None
     if need_labels and label is None:
         raise InputError(
             f"Which column has the labels? Name it with `label` (--label). Columns: "
@@ -61,7 +64,7 @@ def read_labelled(
         )
     text = text or (None if id else _find(table.columns, None, TEXTS))
     if text is not None:
-        return _texts(table, text, label)
+        return _texts(table, text, label, need_labels)
     id = _find(table.columns, id, ("id",))
     if id is None:
         raise InputError(
@@ -69,7 +72,9 @@ def read_labelled(
             f"each row (`id`, --id). Columns: {', '.join(table.columns)}."
         )
     time = _find(table.columns, time, ("time",))
-    return read_long_table(table, id=id, label=label, time=time, values=values)
+    return read_long_table(
+        table, id=id, label=label, time=time, values=values, need_labels=need_labels
+    )
 
 
 def _checked(found: Labelled, need_labels: bool) -> Labelled:
@@ -117,13 +122,15 @@ def _tab_separated(path: Path, encoding: str) -> Any:
         ) from None
 
 
-def _texts(table: Any, text: str, label: str | None) -> Labelled:
+def _texts(table: Any, text: str, label: str | None, need_labels: bool) -> Labelled:
     import polars as pl
 
     column = require(table, text, "text")
     if column.dtype != pl.String:
         column = column.cast(pl.String)
     labels = None if label is None else require(table, label, "label")
+    if not need_labels and labels is not None and labels.null_count():
+        labels = None
     for each in (column,) if labels is None else (column, labels):
         if each.null_count():
             row = each.is_null().arg_true()[0]

@@ -136,7 +136,7 @@ def _check_values(values: np.ndarray, number: int) -> None:
 
 def read_long_table(
     table: pl.DataFrame, *, id: str, label: str | None, time: str | None,
-    values: Sequence[str] | None,
+    values: Sequence[str] | None, need_labels: bool = True,
 ) -> Labelled:  # fmt: skip
     """Return the sequences of a table with a row for each step.
 
@@ -146,6 +146,7 @@ def read_long_table(
         label: Column of the label, the same in all rows of a sequence; None for none.
         time: Column by which the steps are put in order; None keeps the order of the rows.
         values: Columns of the channels; by default all numeric ones that are none of the others.
+        need_labels: Whether several labels of a sequence are a mistake; otherwise there are none.
 
     Raises:
         InputError: If a column is missing or cannot be used, or a sequence has several labels.
@@ -172,7 +173,9 @@ def read_long_table(
     ends = np.cumsum(np.bincount(rank[number]))[:-1]
     labels = None
     if label is not None:
-        labels = _one_label(require(table, label, "label").to_numpy(), np.split(order, ends), ids)
+        column, rows = require(table, label, "label").to_numpy(), np.split(order, ends)
+        if need_labels or all((column[own] == column[own[0]]).all() for own in rows):
+            labels = _one_label(column, rows, ids)
     found = np.split(columns[order], ends)
     return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list())
 

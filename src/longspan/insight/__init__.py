@@ -14,6 +14,7 @@ from longspan.insight.advice import Advice, advice
 from longspan.insight.attribution import Attribution, integrated_gradients, refined_gradients
 from longspan.insight.autocorrelation import autocorrelation_lag, partial_autocorrelation
 from longspan.insight.classify_report import classify_html
+from longspan.insight.features_report import features_html
 from longspan.insight.flow import GradientFlow, LayerFlow, ParameterFlow, gradient_flow
 from longspan.insight.forecast_report import forecast_html, verdict, write_report
 from longspan.insight.gates import (
@@ -36,7 +37,7 @@ __all__ = [
     "Ablation", "Advice", "Attributed", "Attribution", "GateStatistics", "GradientFlow",
     "Horizon", "Inspection", "LayerFlow", "ParameterFlow", "Seen", "Trajectory", "UnitStatistics",
     "Watched", "advice", "autocorrelation_lag", "classify_html", "context_ablation", "cutting",
-    "forecast_html", "gate_statistics", "gradient_flow", "inspect", "inspect_html",
+    "features_html", "forecast_html", "gate_statistics", "gradient_flow", "inspect", "inspect_html",
     "inspect_module", "integrated_gradients", "jacobian_influence", "language_html",
     "memory_horizon", "partial_autocorrelation", "refined_gradients", "reproduce_html",
     "tag_html", "translate_html", "unit_statistics", "verdict", "watching", "write_report",

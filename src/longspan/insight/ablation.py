@@ -131,7 +131,7 @@ def cutting(
             return kernels.run(call)
         if layout.reset is not None:
             reset = reset | layout.reset
-        return kernels.run(replace(call, layout=replace(layout, reset=reset)))
+        return kernels.run(call._replace(layout=replace(layout, reset=reset)))
 
     with handling(network, cut):
         yield

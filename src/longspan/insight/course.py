@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,11 @@ def line(x: Any, y: Any, name: str, color: str, **more: Any) -> Any:
 
     style = {"color": color, "width": more.pop("width", 2), "dash": more.pop("dash", "solid")}
     return go.Scatter(x=axis(x), y=_list(y), name=name, mode="lines", line=style, **more)
+
+
+def plain(names: Sequence[str]) -> list[str]:
+    """Return names as plotly shows them as they are: it reads some HTML in them."""
+    return [t.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") or " " for t in names]
 
 
 def axis(x: Any) -> list[Any]:

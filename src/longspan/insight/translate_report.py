@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from longspan.insight.course import MODEL, figure
+from longspan.insight.course import MODEL, figure, plain
 from longspan.insight.page import named, page
 from longspan.tasks.translate.results import Alignment, TranslateRun
 from longspan.tasks.translate.scores import METRICS, Evaluation, Example, best
@@ -73,13 +73,6 @@ def attention(alignment: Alignment) -> go.Figure:
     made.update_yaxes(tickvals=list(range(rows)), ticktext=plain(alignment.target),
                       autorange="reversed", showgrid=False)  # fmt: skip
     return made
-
-
-def plain(tokens: tuple[str, ...]) -> list[str]:
-    """Return tokens as plotly shows them as they are: it reads some HTML in labels."""
-    return [
-        t.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") or " " for t in tokens
-    ]
 
 
 def groups(evaluation: Evaluation) -> dict[str, list[Example]]:

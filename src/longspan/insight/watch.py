@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -117,7 +117,7 @@ def watching(network: nn.Module) -> Iterator[Seen]:
     def record(call: kernels.Call, module: str) -> ScanResult:
         if 0 in call.x.shape[:2]:
             return kernels.run(call)
-        result = kernels.run(replace(call, record_gates=True, record_states=True))
+        result = kernels.run(call._replace(record_gates=True, record_states=True))
         name = f"{module} {call.label}".strip()
         runs[name] = runs.get(name, 0) + 1
         label = name if runs[name] == 1 else f"{name} call {runs[name]}"

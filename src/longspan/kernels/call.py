@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -40,21 +39,24 @@ class Flow:
         return self.squares[:steps]
 
 
-@dataclass(frozen=True)
-class Call:
+_NONE: Mapping[str, Normaliser] = {}
+
+
+class Call(NamedTuple):
     """One layer, one direction, a whole sequence.
 
     The fields are the arguments of `longspan.cells.scan`; `label` names the layer to `explain`,
-    and backward adds to `flow` where gradients are to be measured.
+    and backward adds to `flow` where gradients are to be measured. States may share one tensor;
+    nobody writes to them.
     """
 
     cell: Cell
     x: Tensor
     state: State
     params: Parameters
-    layout: Layout = field(default_factory=Layout)
-    noise: Noise = field(default_factory=Noise)
-    normalisers: Mapping[str, Normaliser] = field(default_factory=dict)
+    layout: Layout = Layout()
+    noise: Noise = Noise()
+    normalisers: Mapping[str, Normaliser] = _NONE
     record_gates: bool = False
     label: str = "layer"
     record_states: bool = False

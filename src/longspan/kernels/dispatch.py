@@ -56,8 +56,9 @@ def force(name: str) -> Iterator[None]:
 def intercept(handler: Handler) -> Iterator[None]:
     """Pass every call inside to a handler, which returns the result.
 
-    The handler may change the call and pass it on by `run`, which then goes to the handler around
-    this one, if there is one. Graphs that ``torch.compile`` made earlier hold no calls.
+    The handler may change the call (``call._replace(…)``) and pass it on by `run`, which then goes
+    to the handler around this one, if there is one. Graphs that ``torch.compile`` made earlier hold
+    no calls.
 
     Args:
         handler: From a call to its result.

@@ -149,7 +149,7 @@ def program_of(call: Call) -> tuple[Program, list[Tensor]]:
 def _wants_bfloat16(tensors: dict[str, Tensor]) -> bool:
     if torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16:
         return True
-    return any(t.dtype == torch.bfloat16 for t in tensors.values())
+    return torch.bfloat16 in {t.dtype for t in tensors.values()}
 
 
 def _add_noise(noise: Noise, tensors: dict[str, Tensor]) -> tuple[float, float]:
@@ -229,7 +229,7 @@ def empty_outputs(
     else:
         output = empty(x, steps, batch, width)
     states = [s.new_empty(batch, s.shape[-1]) for s in tensors[1 : 1 + len(program.cell.states)]]
-    return (output, *states, *(empty(x, steps, batch, hidden) for _ in program.recorded))
+    return (output, *states, *[empty(x, steps, batch, hidden) for _ in program.recorded])
 
 
 def widths(program: Program, tensors: Sequence[Tensor]) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from functools import cache
 
 import torch
@@ -40,7 +39,8 @@ class Native:
             return "every step's states are recorded"
         if 0 in call.x.shape[:2]:
             return "the input is empty"
-        if any(not _is_native(place, n) for place, n in call.normalisers.items()):
+        normalisers = call.normalisers
+        if normalisers and not all(_is_native(*each) for each in normalisers.items()):
             return "batch normalisation inside the recurrence is on"
         if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
             return "a torch.func transform runs"
@@ -49,7 +49,8 @@ class Native:
     def run(self, call: Call) -> ScanResult:
         """Run the kernels; differentiable any number of times."""
         program, tensors = program_of(_with_input_normalised(call))
-        if all(t.dtype == torch.float32 for t in tensors if t.is_floating_point()):
+        dtypes = {t.dtype for t in tensors}
+        if not any(d.is_floating_point and d != torch.float32 for d in dtypes):
             return unflatten(program, fused.scan(program, tensors, call.flow))
         wide = [t.float() if t.is_floating_point() else t for t in tensors]
         values = fused.scan(program, wide, call.flow)
@@ -76,8 +77,7 @@ def _with_input_normalised(call: Call) -> Call:
         return call
     x_gates: Tensor = input_gates(call.x, call.params, call.layout, {"ih": first})
     left = ("weight_ih", "bias_ih")
-    return replace(
-        call,
+    return call._replace(
         x=x_gates,
         params={name: value for name, value in call.params.items() if name not in left},
         normalisers={place: n for place, n in call.normalisers.items() if place != "ih"},

@@ -6,8 +6,7 @@ Unbatched, batch-first, packed and ragged input all become one `Batch`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from longspan.nn.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """A batch as the layers run it.
 
     Attributes:
@@ -120,7 +118,9 @@ def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> Sta
     count = layer.num_layers * layer.num_directions
     widths = layer.cell.state_sizes(layer.hidden_size)
     if hx is None:
-        return tuple(x.new_zeros(count, x.shape[1], width) for width in widths)
+        zeros = {width: x.new_zeros(count, x.shape[1], width) for width in widths}
+        # One tensor may stand for two states: they are read only, and the final ones stacked anew.
+        return tuple(zeros[width] for width in widths)
     given = hx if isinstance(hx, tuple | list) else (hx,)
     names = layer.cell.states
     if len(given) != len(names):

@@ -100,7 +100,8 @@ class Recurrent(nn.Module):
         self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
         self.update_dropout = _probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
-        self._parameter_names = tuple(cell.shapes(input_size, hidden_size, bias))
+        #: The cell's parameters and what they are called here, a list a layer and direction.
+        self._parameter_names: list[list[tuple[str, str]]] = []
         for layer in range(num_layers):
             for direction in range(self.num_directions):
                 self._register(layer, direction, {"device": device, "dtype": dtype})
@@ -189,8 +190,10 @@ class Recurrent(nn.Module):
     def _register(self, layer: int, direction: int, factory: dict[str, Any]) -> None:
         width = self.input_size if layer == 0 else self.output_size * self.num_directions
         suffix = _suffix(layer, direction)
-        for name, shape in self.cell.shapes(width, self.hidden_size, self.bias).items():
-            self.register_parameter(f"{name}_{suffix}", nn.Parameter(torch.empty(shape, **factory)))
+        shapes = self.cell.shapes(width, self.hidden_size, self.bias)
+        self._parameter_names.append([(name, f"{name}_{suffix}") for name in shapes])
+        for (_, full), shape in zip(self._parameter_names[-1], shapes.values(), strict=True):
+            self.register_parameter(full, nn.Parameter(torch.empty(shape, **factory)))
         for place, size in self._norm_sizes().items():
             name = f"norm_{place}_{suffix}"
             self.register_parameter(name, nn.Parameter(torch.empty(2, size, **factory)))
@@ -210,8 +213,12 @@ class Recurrent(nn.Module):
         return sizes | {"c": self.hidden_size} if "c" in self.cell.states else sizes
 
     def _parameters_of(self, layer: int, direction: int) -> dict[str, Tensor]:
-        suffix = _suffix(layer, direction)
-        return {name: getattr(self, f"{name}_{suffix}") for name in self._parameter_names}
+        # torch's own look-up, four times as slow, is for what a parametrization put elsewhere.
+        own: dict[str, Any] = self._parameters
+        return {
+            name: own[full] if full in own else getattr(self, full)
+            for name, full in self._parameter_names[layer * self.num_directions + direction]
+        }
 
     def _initialise(self, params: dict[str, Tensor]) -> None:
         gates = self.cell.gates
@@ -246,6 +253,8 @@ class Recurrent(nn.Module):
 
     def _noise(self, x: Tensor, state: State) -> Noise:
         zone_c, zone_h = self.zoneout
+        if not (zone_c or zone_h or self.recurrent_dropout or self.update_dropout):
+            return _NO_NOISE
         sizes = self.cell.state_sizes(self.hidden_size)
         shape = x.shape[:2]
 
@@ -284,6 +293,7 @@ class Recurrent(nn.Module):
         return result
 
 
+_NO_NOISE = Noise()
 _DEFAULTS = {
     "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
     "layer_norm": False, "batch_norm": None, "zoneout": (0.0, 0.0), "recurrent_dropout": 0.0,

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import longspan
 from longspan import Classifier, SequenceFeatures
 from longspan.errors import InputError
+from longspan.tasks.classify import reconstruction
 from longspan.tasks.classify.autoencoder import Autoencoder
 from longspan.tasks.classify.config import FeaturesConfig
 from longspan.tasks.classify.network import Batch, InputShape
@@ -93,6 +94,70 @@ def test_the_autoencoders_loss_is_that_of_plain_torch(kind):
             expected = torch.nn.functional.cross_entropy(written, target, reduction="none")
         torch.testing.assert_close(found[:length, row], expected, rtol=1e-5, atol=1e-6)
         assert (found[length:, row] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["series", "text"])
+def test_what_vectors_hold_is_scored_beside_the_mean(kind):
+    data = {"series": SERIES, "text": TEXTS}[kind]
+    options = {"hidden_size": 16, "max_epochs": 40, "learning_rate": 0.01, "embedding_size": 4}
+    model = SequenceFeatures(**options).fit(data[:40], test=data[40:])
+    own, usual = (found["error"] for found in model.evaluation_.scores.values())
+    assert model.evaluation_.sequences == 20
+    assert own < 0.9 * usual
+    assert model.evaluation_.held == 1 - own / usual
+    if kind == "series":
+        steps = np.concatenate(data[:40])
+        others = (np.concatenate(data[40:]) - steps.mean()) / steps.std()
+        np.testing.assert_allclose(usual, np.mean(others**2), rtol=1e-5)
+    else:
+        tokens = [model.inputs_.encode(part).values.numpy() for part in (data[:40], data[40:])]
+        counts = np.bincount(tokens[0], minlength=len(model.inputs_.codec.symbols)) + 1
+        expected = np.mean([np.log(counts.sum() / counts[token]) for token in tokens[1]])
+        np.testing.assert_allclose(usual, expected)
+
+
+def test_a_test_part_is_held_out_from_everything():
+    wild = [*SERIES[:20], np.full(9, 1e6)]
+    assert abs(SequenceFeatures(**SMALL).fit(SERIES[:20], test=wild[20:]).inputs_.mean[0]) < 1.0
+    first, second = (
+        SequenceFeatures(**SMALL).fit(SERIES, test_share=share) for share in (0.0, 0.25)
+    )
+    assert first.evaluation_ is None
+    assert first.run_.facts["training sequences"] == 60
+    assert second.run_.facts["training sequences"] == 45
+    assert second.evaluation_.sequences == 15
+    with pytest.raises(InputError, match="must have the 1 channels"):
+        SequenceFeatures(**SMALL).fit(SERIES, test=np.zeros((2, 3, 2)))
+    with pytest.raises(InputError, match="or there is but one"):
+        SequenceFeatures(**SMALL).fit(SERIES[:1], test_share=0.2)
+    with pytest.raises(InputError, match="give it fitted"):
+        SequenceFeatures(classifier=Classifier(**SMALL)).fit(SERIES, LABELS, test_share=0.2)
+
+
+def test_a_classifier_takes_the_place_of_an_autoencoder():
+    model = features().fit(SERIES, test_share=0.2)
+    assert model.evaluation_ is not None
+    model.set_params(classifier=Classifier(**SMALL)).fit(SERIES, LABELS)
+    assert model.evaluation_ is None
+    assert not hasattr(model, "run_")
+
+
+def test_vectors_as_a_table_and_in_a_picture(monkeypatch):
+    model = features().fit(SERIES)
+    table = model.answer(SERIES[:3])
+    assert table.columns == ["id", *(f"f{k}" for k in range(8))]
+    np.testing.assert_array_equal(table.drop("id").to_numpy(), model.transform(SERIES[:3]))
+    points, shares = model.run_.picture.points, model.run_.picture.shares
+    vectors = model.transform(SERIES).astype(float)
+    centred = vectors - vectors.mean(0)
+    variances = np.linalg.svd(centred, compute_uv=False) ** 2
+    np.testing.assert_allclose(shares, (variances / variances.sum())[:2], rtol=1e-3)
+    np.testing.assert_allclose((points**2).sum(0), variances[:2], rtol=1e-3)
+    monkeypatch.setattr(reconstruction, "POINTS", 10)
+    some = features().fit(SERIES).run_.picture
+    assert some.points.shape == (10, 2)
+    same = features().fit(np.ones((5, 4)))  # vectors without any variance
+    np.testing.assert_array_equal(same.run_.picture.points, np.zeros((5, 2)))
 
 
 def test_searches_and_cross_validation():

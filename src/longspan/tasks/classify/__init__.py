@@ -2,13 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from longspan.tasks.classify.config import ClassifyConfig, FeaturesConfig
+from longspan.tasks.classify.config import AutoencoderConfig, ClassifyConfig, FeaturesConfig
 
 if TYPE_CHECKING:
     from longspan.tasks.classify.classifier import Classifier
     from longspan.tasks.classify.features import SequenceFeatures
 
-__all__ = ["Classifier", "ClassifyConfig", "FeaturesConfig", "SequenceFeatures"]
+__all__ = [
+    "AutoencoderConfig", "Classifier", "ClassifyConfig", "FeaturesConfig", "SequenceFeatures",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

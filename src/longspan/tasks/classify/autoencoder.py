@@ -49,6 +49,10 @@ class Autoencoder(nn.Module):
         inside = torch.arange(steps, device=own.device)[:, None] < batch.lengths
         return torch.where(inside, own, 0.0)
 
+    def errors(self, batch: Batch) -> Tensor:
+        """Return the loss of each sequence, summed over its steps, (B,)."""
+        return self(batch).sum(0)
+
 
 def from_the_end(inputs: Tensor, lengths: Tensor) -> Tensor:
     """Return each row's valid steps in the opposite order, (T, B, …); padding stays where it is.

@@ -23,7 +23,7 @@ from longspan.tasks.classify.engine import (
     read,
     temperature_of,
 )
-from longspan.tasks.classify.given import Given, classes_of, given, held_out, numbers_of
+from longspan.tasks.classify.given import Given, classes_of, given, named, numbers_of, without
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import ClassifyNetwork
 from longspan.tasks.classify.results import ClassifyRun
@@ -125,17 +125,18 @@ class Classifier(ClassifierMixin, Estimator):
         """
         config: ClassifyConfig = self._checked_config()
         self.config_ = config
-        columns = {"text": text, "label": label, "id": id, "time": time, "values": values,
-                   "encoding": encoding}  # fmt: skip
-        self.columns_ = {name: value for name, value in columns.items() if value is not None}
+        self.columns_ = named(
+            text=text, label=label, id=id, time=time, values=values, encoding=encoding
+        )
         whole = given(X, y, kind=config.input, **self.columns_)
         self.title_ = output.title_of(X, whole)
         if len(getattr(X, "shape", ())) == 2:
             self.n_features_in_ = int(X.shape[1])
         assert whole.labels is not None
-        whole, tested = _without(whole, test_share, config.seed + 1, test is None)
+        whole, tested = without(whole, test_share if test is None else 0.0, config.seed + 1)
         tested = tested if test is None else self._given(test, whole.kind)
-        part, judged = _without(whole, config.share_of(len(whole)), config.seed, validation is None)
+        share = config.share_of(len(whole)) if validation is None else 0.0
+        part, judged = without(whole, share, config.seed)
         judged = judged if validation is None else self._given(validation, whole.kind)
         assert part.labels is not None
         self.classes_, numbers = classes_of(part.labels)
@@ -190,17 +191,26 @@ class Classifier(ClassifierMixin, Estimator):
         data = self._given(X, need_labels=False)
         found = self._probabilities(data)
         columns: dict[str, Any] = {
-            "id": data.names or list(range(len(data))),
-            "predicted": self.classes_[found.argmax(1)].tolist(),
-        }
+            "id": data.ids, "predicted": self.classes_[found.argmax(1)].tolist(),
+        }  # fmt: skip
         named = zip(self.classes_.tolist(), found.T, strict=True)
         return pl.DataFrame(columns | {f"p({name})": p for name, p in named})
 
     def features(self, X: Any) -> np.ndarray:
         """Return the vectors that the classes are told from, float32 (N, F)."""
-        self._check_fitted()
-        part = self.inputs_.encode(self._given(X, need_labels=False).data)
-        return read(self.network_.encoder, self.network_, part).astype(np.float32)
+        return self._vectors(self._given(X, need_labels=False))
+
+    def answer_features(self, X: Any) -> pl.DataFrame:
+        """Return a table with a row for each sequence: its name and its vector; see `features`.
+
+        Args:
+            X: Sequences, or a file or frame.
+
+        Returns:
+            The columns ``id`` (its number, from 0, where it has no name) and ``f0``, ``f1`` …
+        """
+        data = self._given(X, need_labels=False)
+        return output.vector_table(data, self._vectors(data))
 
     def evaluate(self, X: Any, y: Any = None) -> Evaluation:
         """Score the model on sequences with labels, beside the most frequent class.
@@ -250,10 +260,7 @@ class Classifier(ClassifierMixin, Estimator):
         if kind is None:
             self._check_fitted()
             kind = self.inputs_.shape.kind
-        columns = dict(self.columns_)
-        if not need_labels:
-            columns.pop("label", None)
-        return given(data, y, kind=kind, need_labels=need_labels, **columns)
+        return given(data, y, kind=kind, need_labels=need_labels, **self.columns_)
 
     def _part(self, data: Given) -> Part:
         """Return a part whose labels training must know."""
@@ -275,6 +282,11 @@ class Classifier(ClassifierMixin, Estimator):
         scores = read(self.network_, self.network_, self.inputs_.encode(data.data))
         return softmax(scores / self.temperature_, axis=1)
 
+    def _vectors(self, data: Given) -> np.ndarray:
+        self.inputs_.check_fits(data.data)
+        found = read(self.network_.encoder, self.network_, self.inputs_.encode(data.data))
+        return found.astype(np.float32)
+
     def _evaluate(self, data: Given) -> Evaluation:
         found = self._probabilities(data)
         numbers, names = self._numbers(data)
@@ -282,13 +294,3 @@ class Classifier(ClassifierMixin, Estimator):
         made = evaluate(found, numbers, len(self.classes_), names, prior)
         made.mistakes.extend(output.mistakes(data, found, numbers, names))
         return made
-
-
-def _without(whole: Given, share: float, seed: int, wanted: bool) -> tuple[Given, Given | None]:
-    """Return what is left and what is held out, if it is wanted."""
-    if not wanted or not share:
-        return whole, None
-    assert whole.labels is not None
-    numbers = np.unique(whole.labels, return_inverse=True)[1]
-    out = held_out(numbers, share, seed)
-    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))

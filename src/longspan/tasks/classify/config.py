@@ -1,8 +1,8 @@
 """The classifier's options: the one place where they live.
 
-The constructors of `Classifier` and `SequenceFeatures`, the flags of ``longspan fit classify``, the
-YAML file and the saved ``config.json`` come from here. This module does not import torch, so that
-``longspan fit classify --help`` answers at once.
+The constructors of `Classifier` and `SequenceFeatures`, the flags of ``longspan fit classify`` and
+``longspan fit features``, the YAML file and the saved ``config.json`` come from here. This module
+does not import torch, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -274,13 +274,8 @@ class ClassifyConfig(EncoderConfig):
         return list(zip(filters, sizes, strict=True))
 
 
-class FeaturesConfig(EncoderConfig):
-    """Options of `SequenceFeatures`, checked together."""
-
-    classifier: Any = None
-    """A `Classifier` whose pooled vectors are the features. One that is fitted is used as it is;
-    one that is not is fitted to the labels first. None learns without labels: an autoencoder, whose
-    vector lets a second network write the sequence again from its end (Srivastava et al. 2015)."""
+class AutoencoderConfig(EncoderConfig):
+    """Options of features that are learnt without labels: those of ``longspan fit features``."""
 
     hidden_size: Count | None = None
     """Hidden units of each layer and direction; by default 64."""
@@ -289,3 +284,12 @@ class FeaturesConfig(EncoderConfig):
     def units(self) -> int:
         """Hidden units of each layer and direction."""
         return self.hidden_size or 64
+
+
+class FeaturesConfig(AutoencoderConfig):
+    """Options of `SequenceFeatures`, checked together."""
+
+    classifier: Any = None
+    """A `Classifier` whose pooled vectors are the features. One that is fitted is used as it is;
+    one that is not is fitted to the labels first. None learns without labels: an autoencoder, whose
+    vector lets a second network write the sequence again from its end (Srivastava et al. 2015)."""

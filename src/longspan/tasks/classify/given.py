@@ -36,6 +36,11 @@ class Given(NamedTuple):
         """Return the number of sequences."""
         return len(self.data)
 
+    @property
+    def ids(self) -> list[Any]:
+        """What each is called: its name, or its number from 0."""
+        return self.names or list(range(len(self)))
+
     def part(self, numbers: np.ndarray) -> Given:
         """Return some of the sequences."""
         data = self.data
@@ -54,7 +59,7 @@ def given(
         data: Sequences; or a file or frame; or a pair (sequences, labels) if `y` is None.
         y: Labels, where `data` holds none.
         kind: Of the sequences, or ``"auto"``.
-        need_labels: Whether labels must be there.
+        need_labels: Whether labels must be there; if not, unusable ones are left out.
         columns: Of `longspan.data.labelled.read_labelled`.
 
     Raises:
@@ -66,7 +71,7 @@ def given(
     if y is None and is_source(data, **columns):
         found = read_labelled(data, need_labels=need_labels, **columns)
         data, labels, names = found.sequences, found.labels, found.names
-        labels = None if labels is None else labels_of(labels)
+        labels = None if labels is None else _of_file(labels, need_labels)
     else:
         if y is None and need_labels:
             raise InputError(
@@ -84,6 +89,20 @@ def given(
             "samples. Give one label for each sequence."
         )
     return Given(data, kind, labels, names)
+
+
+def _of_file(labels: np.ndarray, needed: bool) -> np.ndarray | None:
+    try:
+        return labels_of(labels)
+    except InputError:
+        if needed:
+            raise
+        return None
+
+
+def named(**columns: Any) -> dict[str, Any]:
+    """Return the columns that were named."""
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def is_source(data: Any, **columns: Any) -> bool:
@@ -160,9 +179,14 @@ def held_out(numbers: Sequence[int] | np.ndarray, share: float, seed: int) -> np
 
     Args:
         numbers: Of the classes, (N,).
-        share: From 0 to 1; 0 holds out none.
+        share: At least 0 and below 1; 0 holds out none.
         seed: Of the draw.
+
+    Raises:
+        InputError: If the share is out of range, or nothing can be held out.
     """
+    if not 0.0 <= share < 1.0:
+        raise InputError(f"A share that is held out must be at least 0 and below 1, got {share}.")
     numbers = np.asarray(numbers)
     found = np.zeros(len(numbers), bool)
     if share == 0.0:
@@ -175,6 +199,30 @@ def held_out(numbers: Sequence[int] | np.ndarray, share: float, seed: int) -> np
     largest = max(owns, key=len)
     if not found.any():
         if len(largest) < 2:
-            raise InputError("Nothing can be held out: every class has a single sequence.")
+            raise InputError(
+                "Nothing can be held out: every class has a single sequence, or there is but one. "
+                "Give more, or a share of 0 (--test-share 0)."
+            )
         found[largest[0]] = True
     return found
+
+
+def without(
+    whole: Given, share: float, seed: int, *, by_class: bool = True
+) -> tuple[Given, Given | None]:
+    """Return what is left and what is held out, None for nothing.
+
+    Args:
+        whole: The sequences.
+        share: To hold out.
+        seed: Of the draw.
+        by_class: Whether the share is one of each class.
+    """
+    if not share:
+        return whole, None
+    numbers = np.zeros(len(whole), int)
+    if by_class:
+        assert whole.labels is not None
+        numbers = np.unique(whole.labels, return_inverse=True)[1]
+    out = held_out(numbers, share, seed)
+    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))

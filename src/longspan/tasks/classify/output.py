@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from longspan.data.ragged import Ragged
 from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.classify.given import Given, is_source
@@ -14,8 +15,11 @@ from longspan.tasks.classify.scores import Mistake
 from longspan.tasks.running import facts, versions
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from longspan.tasks.classify.classifier import Classifier
     from longspan.tasks.classify.engine import Part
+    from longspan.tasks.classify.inputs import Inputs
 
 #: Mistakes that an evaluation keeps, and characters of a text that are shown.
 SHOWN, CHARACTERS = 12, 600
@@ -27,6 +31,13 @@ def title_of(source: Any, data: Given) -> str:
         return str(source).rsplit("/", 1)[-1] if is_source(source) else "a text"
     names = {"text": "texts", "image": "images", "series": "series"}
     return f"{len(data)} {names[data.kind]}"
+
+
+def vector_table(data: Given, vectors: np.ndarray) -> pl.DataFrame:
+    """Return vectors as a table: the columns ``id``, ``f0``, ``f1`` and so on."""
+    import polars as pl
+
+    return pl.DataFrame({"id": data.ids} | {f"f{k}": column for k, column in enumerate(vectors.T)})
 
 
 def class_weights(config: ClassifyConfig, classes: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -89,8 +100,6 @@ def summary(
         sizes["test sequences"] = len(tested)
     learnt = parts["training"]
     assert learnt is not None
-    lengths = learnt.sequences.lengths
-    label = "vocabulary" if inputs.codec else "channels"
     return ClassifyRun(
         title=model.title_,
         kind=inputs.shape.kind,
@@ -102,24 +111,33 @@ def summary(
         | {"class_weight": str(config.class_weight)},
         facts={
             **sizes,
-            label: inputs.shape.size,
-            "steps of a sequence": f"{int(lengths.min())} to {int(lengths.max())}",
+            **facts_of(inputs, learnt.sequences),
             "temperature": round(model.temperature_, 3),
             **facts(model.network_, history, seconds),
         },
         versions=versions(),
-        notes=_notes(model, parts),
+        notes=notes_of(inputs, parts) + (model.evaluation_.notes if model.evaluation_ else []),
     )
 
 
-def _notes(model: Classifier, parts: dict[str, Part | None]) -> list[str]:
+def facts_of(inputs: Inputs, learnt: Ragged) -> dict[str, Any]:
+    """Return the sizes of the training part's sequences."""
+    lengths = learnt.lengths
+    return {
+        "vocabulary" if inputs.codec else "channels": inputs.shape.size,
+        "steps of a sequence": f"{int(lengths.min())} to {int(lengths.max())}",
+    }
+
+
+def notes_of(inputs: Inputs, parts: dict[str, Part | None]) -> list[str]:
+    """Return what is to be told of the parts, by their names."""
     found = []
     if parts["validation"] is None:
         found.append(
             "No sequences were held out to judge each epoch: the network of the last one was kept."
         )
     for name, part in parts.items():
-        share = 0.0 if part is None else model.inputs_.unknown_share(part.sequences)
+        share = 0.0 if part is None else inputs.unknown_share(part.sequences)
         if share:
             found.append(f"{100 * share:.2g} % of the {name} tokens are unknown ones.")
-    return found + (model.evaluation_.notes if model.evaluation_ else [])
+    return found

@@ -1,10 +1,11 @@
-"""What a classifier's report shows: plain values, no behaviour."""
+"""What the reports of a classifier and of features show: plain values, no behaviour."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from longspan.tasks.classify.reconstruction import Picture, Reconstruction
 from longspan.tasks.classify.scores import Evaluation
 from longspan.tasks.running import Run
 
@@ -23,3 +24,17 @@ class ClassifyRun(Run):
     kind: str
     image: tuple[int, int, int] | None
     classes: dict[Any, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesRun(Run):
+    """Everything the report of features shows of a training without labels.
+
+    Attributes:
+        kind: ``"text"``, ``"series"`` or ``"image"``.
+        picture: The vectors of the training part.
+    """
+
+    evaluation: Reconstruction | None = None
+    kind: str
+    picture: Picture
