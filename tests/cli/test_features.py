@@ -13,20 +13,6 @@ FAST = ["--hidden-size", "4", "--max-epochs", "2", "--batch-size", "8"]
 
 
 @pytest.fixture(scope="module")
-def walks(tmp_path_factory):
-    """A table with a row for each step."""
-    path = tmp_path_factory.mktemp("data") / "walks.csv"
-    rng = np.random.default_rng(0)
-    rows = [
-        {"walk": f"w{k}", "time": t, "x": float(np.sin((1 + k % 2) * t) + rng.normal() / 9),
-         "kind": ["slow", "fast"][k % 2]}
-        for k in range(40) for t in range(5 + k % 4)
-    ]  # fmt: skip
-    pl.DataFrame(rows).write_csv(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def model(walks, tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "walks"
     words = ["fit", "features", walks, "--id", "walk", "--label", "kind", *FAST]

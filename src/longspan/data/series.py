@@ -174,16 +174,20 @@ def read_long_table(
     labels = None
     if label is not None:
         column, rows = require(table, label, "label").to_numpy(), np.split(order, ends)
-        if need_labels or all((column[own] == column[own[0]]).all() for own in rows):
-            labels = _one_label(column, rows, ids)
+        labels = _one_label(column, rows, ids, need_labels)
     found = np.split(columns[order], ends)
     return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list())
 
 
-def _one_label(labels: np.ndarray, rows: list[np.ndarray], ids: pl.Series) -> np.ndarray:
+def _one_label(
+    labels: np.ndarray, rows: list[np.ndarray], ids: pl.Series, needed: bool
+) -> np.ndarray | None:
+    """Return the label of each sequence; None if one has several and none are needed."""
     for own in rows:
         different = own[labels[own] != labels[own[0]]]
         if len(different):
+            if not needed:
+                return None
             raise InputError(
                 f"Sequence {ids[int(own[0])]!r} has the labels {labels[own[0]]!r} and "
                 f"{labels[different[0]]!r} (row {different[0]}, counted from 0). Each has one."

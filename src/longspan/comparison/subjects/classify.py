@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from longspan.comparison.subjects.subject import Metric, Subject, need
-from longspan.errors import InputError
 from longspan.tasks.classify.config import ClassifyConfig
-from longspan.tasks.classify.given import Given, given, held_out
+from longspan.tasks.classify.given import Given, given, without
 from longspan.tasks.classify.scores import METRICS
 
 #: Share of the sequences that is held out to tune by where the options hold out none.
@@ -51,7 +50,7 @@ class Classes(Subject):
             return given(part, kind=whole.kind, **columns)
 
         if test is None:
-            whole, drawn = _divide(whole, test_share, config.seed + 1)
+            whole, drawn = without(whole, test_share, config.seed + 1)
             self.test = need(drawn, "test", "a test_share above 0 (--test-share), or a test file")
         else:
             self.test = read(test)
@@ -59,7 +58,7 @@ class Classes(Subject):
         self.whole = validation is None and not config.share_of(len(whole))
         if validation is None:
             share = config.share_of(len(whole)) or HELD_OUT
-            whole, drawn = _divide(whole, share, config.seed)
+            whole, drawn = without(whole, share, config.seed)
             self.validation = need(drawn, "validation", "more sequences")
         else:
             self.validation = read(validation)
@@ -132,14 +131,3 @@ def _joined(first: Given, second: Given) -> tuple[Any, np.ndarray]:
     (a, own), (b, other) = _pair(first), _pair(second)
     data = np.concatenate([a, b]) if isinstance(a, np.ndarray) else [*a, *b]
     return data, np.concatenate([own, other])
-
-
-def _divide(whole: Given, share: float, seed: int) -> tuple[Given, Given | None]:
-    """Return what is left, and what is held out by class."""
-    if not 0.0 <= share < 1.0:
-        raise InputError(f"`test_share` must be at least 0 and below 1, got {share}.")
-    if not share:
-        return whole, None
-    assert whole.labels is not None
-    out = held_out(np.unique(whole.labels, return_inverse=True)[1], share, seed)
-    return whole.part(np.flatnonzero(~out)), whole.part(np.flatnonzero(out))

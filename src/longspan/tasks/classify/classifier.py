@@ -193,8 +193,8 @@ class Classifier(ClassifierMixin, Estimator):
         columns: dict[str, Any] = {
             "id": data.ids, "predicted": self.classes_[found.argmax(1)].tolist(),
         }  # fmt: skip
-        named = zip(self.classes_.tolist(), found.T, strict=True)
-        return pl.DataFrame(columns | {f"p({name})": p for name, p in named})
+        by_class = zip(self.classes_.tolist(), found.T, strict=True)
+        return pl.DataFrame(columns | {f"p({name})": p for name, p in by_class})
 
     def features(self, X: Any) -> np.ndarray:
         """Return the vectors that the classes are told from, float32 (N, F)."""

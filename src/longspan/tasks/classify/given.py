@@ -185,8 +185,8 @@ def held_out(numbers: Sequence[int] | np.ndarray, share: float, seed: int) -> np
     Raises:
         InputError: If the share is out of range, or nothing can be held out.
     """
-    if not 0.0 <= share < 1.0:
-        raise InputError(f"A share that is held out must be at least 0 and below 1, got {share}.")
+    if not 0.0 <= share < 1.0:  # the other share, for validation, is checked with the options
+        raise InputError(f"`test_share` must be at least 0 and below 1, got {share}.")
     numbers = np.asarray(numbers)
     found = np.zeros(len(numbers), bool)
     if share == 0.0:
