@@ -111,6 +111,12 @@ def cast(call: kernels.Call, dtype: torch.dtype) -> kernels.Call:
     )
 
 
+def with_parameters(call: kernels.Call) -> kernels.Call:
+    """Return the call of a layer: its weights are parameters."""
+    params = {k: v if v is None else torch.nn.Parameter(v) for k, v in call.params.items()}
+    return call._replace(params=params)
+
+
 def leaves(call: kernels.Call) -> dict[str, Tensor]:
     named = {"x": call.x} | {f"state{k}": s for k, s in enumerate(call.state)} | call.params
     named |= {f"norm_{k}": v.weight for k, v in call.normalisers.items()}

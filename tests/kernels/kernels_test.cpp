@@ -40,6 +40,7 @@ struct Random {
 struct Case {
   Problem p{};
   int threads = 1;
+  bool packed = false;  // the weights before forward, not in it
   bool peephole = false, full_gate_recurrence = false;
   std::vector<std::unique_ptr<Floats>> kept;
   std::vector<std::pair<Floats*, Floats*>> inputs;  // with their gradients
@@ -183,9 +184,15 @@ double run(Case& c, const KernelSet& kernels, bool backward) {
   const PlanOwner owner(p, threads_at_hand(c.threads));
   Aligned saved(kernels.saved_bytes(p, owner.plan().packed_rows));
   {
+    Aligned packed(kernels.packed_bytes(p));
+    if (c.packed) {
+      p.packed = static_cast<char*>(packed.data);
+      kernels.pack(p, p.packed, c.threads);
+    }
     Aligned scratch(kernels.scratch_bytes(p, owner.plan(), false));
     kernels.forward(p, owner.plan(), static_cast<float*>(saved.data),
                     static_cast<char*>(scratch.data));
+    p.packed = nullptr;
   }
   double loss = 0.0;
   for (const auto& [values, slope] : c.outputs)
@@ -270,6 +277,7 @@ int main(int argc, char** argv) {
     choose_cell(c, random);
     choose_sizes(c, random);
     fill(c, random);
+    c.packed = seed % 2;
     // A kink has no slope, and layer normalisation of few values bends too much for differences.
     const bool smooth = !(c.p.cell.kind == Kind::rnn && c.p.cell.relu) && !c.p.norm_ih;
     if (smooth) check_slope(c, *available_kernels()[0], random, seed);

@@ -13,10 +13,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.kernels.cases import FLAGS, OUTSIDE, Case, assert_close, cast, leaves, reference, results
+from tests.kernels.cases import (
+    FLAGS,
+    OUTSIDE,
+    Case,
+    assert_close,
+    cast,
+    leaves,
+    reference,
+    results,
+    with_parameters,
+)  # fmt: skip
 
 from longspan.cells import CELLS, Layout
-from longspan.kernels import native
+from longspan.kernels import PackedWeights, native
 from longspan.kernels.vectorised import Native
 
 _native = pytest.importorskip("longspan.kernels._native", reason="built without a compiler")
@@ -45,6 +55,12 @@ def check(case: Case) -> None:
         inference = Native().run(cast(call, torch.float32))
     for a, b in zip((inference.output, *inference.state), found.values(), strict=False):
         assert torch.equal(a, b)
+    with torch.no_grad(), PackedWeights():
+        kept = with_parameters(cast(call, torch.float32))
+        first, second = Native().run(kept), Native().run(kept)
+    for one in (first, second):
+        for a, b in zip((one.output, *one.state), found.values(), strict=False):
+            assert torch.equal(a, b)
 
 
 def cases_of_pairs() -> list[Case]:

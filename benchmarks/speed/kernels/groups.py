@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from benchmarks.speed.kernels import peers
 from benchmarks.speed.kernels.measure import assert_equal, take_turns
 from benchmarks.speed.kernels.memory import increase
 from benchmarks.speed.kernels.shapes import FEW, LARGE, Shape, Target, flops, options_of
-from longspan.kernels import Stepper, explain
+from longspan.kernels import PackedWeights, Stepper, explain
 
 #: Steps that are timed together, as one is too short for a clock.
 STEPS = 100
@@ -109,14 +110,15 @@ def _add(run: dict, name: str, make: Callable, notes: list[str]) -> None:
         notes.append(f"{name} is not installed ({error.name})")
 
 
-def inference(kind: str, with_all: bool = False) -> Callable:
-    """Inference of a plain layer."""
+def inference(kind: str, with_all: bool = False, packed: bool = False) -> Callable:
+    """Inference of a plain layer; `packed`: ours keeps packed weights, as compiled sessions do."""
+    kept = PackedWeights() if packed else nullcontext()
 
     def rows(shapes: list[Shape], quick: bool) -> Iterator[Row]:
         for shape in shapes:
             theirs, ours, x, gradient = _pair(kind, shape)
             run = {
-                "longspan": peers.inference(lambda m=ours, x=x: m(x)),
+                "longspan": peers.inference(lambda m=ours, x=x: m(x), kept),
                 "torch": peers.inference(lambda m=theirs, x=x: m(x)),
             }
             notes: list[str] = []
@@ -309,6 +311,11 @@ def scaling(shapes: list[Shape], quick: bool) -> Iterator[Row]:
 GROUPS = {
     "lstm-training": Group("LSTM training", Target(2.0, 1.3), training("LSTM", True)),
     "lstm-inference": Group("LSTM inference", Target(1.15, 0.95), inference("LSTM", True)),
+    "lstm-inference-packed": Group(
+        "LSTM inference, our weights packed once",
+        Target(1.15, 0.95),
+        inference("LSTM", True, packed=True),
+    ),
     "lstm-training-default": Group(
         "LSTM training, with the allocator's defaults",
         Target(2.0, 1.3),

@@ -15,11 +15,13 @@ import torch
 
 #: Seconds for each contestant, rounds at least and at most, and rounds that do not count.
 SECONDS, LEAST, MOST, WARM_UP = 1.5, 7, 200, 1
-#: Pause before each turn: ONNX Runtime's threads spin for 35 ms after a run, PyTorch's and ours for
-#: 10, and would take a processor from whoever comes next.
-PAUSE = 0.05
-#: Seconds of a turn that wake the threads and fill the caches, and seconds that count, at least.
-WAKE, TURN = 0.003, 0.003
+#: Pause before each turn: ONNX Runtime's threads spin after a run, for 35 ms on a fast processor
+#: and for more than 50 on a slow one, PyTorch's and ours for 10, and would take a processor from
+#: whoever comes next.
+PAUSE = 0.12
+#: Seconds of a turn that wake the threads and fill the caches (a virtual machine's second processor
+#: may take 10 ms to come back from sleep), and seconds that count, at least.
+WAKE, TURN = 0.02, 0.006
 
 LIMIT = """
 #include <chrono>

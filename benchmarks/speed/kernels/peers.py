@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from benchmarks.speed.kernels.measure import timed
 from benchmarks.speed.kernels.shapes import Shape
 
 THREADS = 2
+_ALONE = nullcontext()
 
 
 def training_step(module: nn.Module, run: Callable[[], Tensor], gradient: Tensor) -> Callable:
@@ -26,11 +28,11 @@ def training_step(module: nn.Module, run: Callable[[], Tensor], gradient: Tensor
     return step
 
 
-def inference(run: Callable[[], Any]) -> Callable:
-    """Return a timed forward without gradients."""
+def inference(run: Callable[[], Any], within: AbstractContextManager = _ALONE) -> Callable:
+    """Return a timed forward without gradients, within a context."""
 
     def step() -> float:
-        with torch.no_grad():
+        with torch.no_grad(), within:
             return timed(run)()
 
     return step

@@ -33,6 +33,7 @@ def as_data(
 
 def write(path: Path, data: dict[str, Any]) -> None:
     """Write JSON under a temporary name, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".tmp")
     new.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
     new.replace(path)

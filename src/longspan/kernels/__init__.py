@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from longspan.kernels.call import Call, Flow, Implementation
     from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, intercept, run
     from longspan.kernels.masks import random_mask
+    from longspan.kernels.packed import PackedWeights
     from longspan.kernels.stepper import Stepper
 
 __all__ = [
-    "IMPLEMENTATIONS", "Call", "Flow", "Implementation", "Stepper", "choose", "explain", "force",
-    "intercept", "random_mask", "run",
+    "IMPLEMENTATIONS", "Call", "Flow", "Implementation", "PackedWeights", "Stepper", "choose",
+    "explain", "force", "intercept", "random_mask", "run",
 ]  # fmt: skip
 
 _HOME = {
     "Call": "call", "Flow": "call", "Implementation": "call", "Stepper": "stepper",
-    "random_mask": "masks",
+    "PackedWeights": "packed", "random_mask": "masks",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from longspan.kernels.call import Flow
 from longspan.kernels.loader import native as _native
+from longspan.kernels.packed import packed_weights
 from longspan.kernels.program import CONSTANTS, Program, empty_outputs, widths
 
 #: Outputs and gradients of so many floats take their memory from the kernels' pool: malloc would
@@ -36,8 +37,9 @@ def forward(
     program: Program, tensors: Sequence[Tensor], training: bool
 ) -> tuple[tuple[Tensor, ...], Any]:
     """Return the outputs and, in training, what backward needs."""
-    outputs, arguments, _given = _forward_arguments(program, tensors)
-    return outputs, program.routine.forward(*arguments, training)
+    outputs, arguments, given = _forward_arguments(program, tensors)
+    packed = None if training else packed_weights(program, given, *arguments[:2])
+    return outputs, program.routine.forward(*arguments, training, packed)
 
 
 def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:

@@ -37,6 +37,8 @@ RECORDS = {"lstm": ("i", "f", "g", "o", "c"), "gru": ("r", "z", "n"), "rnn": ("h
 CONSTANTS = (
     "hidden_mask", "update_mask", "zoneout_c_mask", "zoneout_h_mask", "lengths", "reset",
 )  # fmt: skip
+#: What the kernels bring into an order of their own before they read it.
+PACKED = ("weight_ih", "weight_hh", "weight_hr", "weight_gg")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Program:
     def recorded(self) -> tuple[str, ...]:
         """Names of the recorded gates, or none."""
         return RECORDS[self.kind] if self.record else ()
+
+    @cached_property
+    def packed_places(self) -> tuple[int, ...]:
+        """Places among `names` of the weights that the kernels pack."""
+        return tuple(self.names.index(name) for name in PACKED if name in self.names)
 
     @cached_property
     def routine(self) -> Any:

@@ -44,9 +44,10 @@ def inside(given):
 @pytest.mark.parametrize("attention", [*KINDS, "none"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("feeding", [False, True])
-def test_steps_equal_the_whole_target(attention, cell, feeding):
+@pytest.mark.parametrize("learning", [False, True])
+def test_steps_equal_the_whole_target(attention, cell, feeding, learning):
     model, given = network(attention=attention, cell=cell, input_feeding=feeding), batch()
-    with torch.no_grad():
+    with torch.set_grad_enabled(learning):
         whole, weights = model.features(given)
         memory, state = model.encode(given.source, given.source_lengths)
         for t, tokens in enumerate(given.inputs):

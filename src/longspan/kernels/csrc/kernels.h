@@ -28,6 +28,10 @@ class KernelSet {
   // Memory that forward fills for backward, for that many packed rows.
   virtual std::size_t saved_bytes(const Problem&, index rows) const = 0;
   virtual std::size_t scratch_bytes(const Problem&, const Plan&, bool backward) const = 0;
+  // Memory of the weights that forward packs, and how to fill it: for Problem::packed. Only the
+  // weights, their sizes and the cell count.
+  virtual std::size_t packed_bytes(const Problem&) const = 0;
+  virtual void pack(const Problem&, char* to, int threads) const = 0;
   virtual void forward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
   // For inference step by step (T = 1, one thread): pack the weights once, and then only run. The
   // arguments must outlive the result.

@@ -18,6 +18,7 @@ constexpr int kCandidate[1] = {2};  // the GRU's n among r, z, n
 
 struct PackJobs {
   bool pairs;
+  bool ready = false;  // the memory holds the packed weights: nothing is written
   PackJob job[5]{};
   int count = 0;
 
@@ -28,12 +29,12 @@ struct PackJobs {
     const index vectors = vectors_of(columns);
     float* data = arena.take<float>(packed_size(columns, sums, pairs));
     index* offset = arena.take<index>(vectors);
-    if (offset)
+    if (offset && !ready)
       for (index q = 0; q < vectors; ++q)
         offset[q] = q % columns.segments * columns.padded + q / columns.segments * W;
     target = {data, words_of(sums, pairs), sums.segments * sums.padded, vectors,
               per_panel_of(columns), offset};
-    job[count++] = {data, weight, stride, turned, columns, sums};
+    if (!ready) job[count++] = {data, weight, stride, turned, columns, sums};
   }
   void run(int thread, int threads) const {
     for (int k = 0; k < count; ++k)
@@ -85,6 +86,17 @@ inline void backward_weights(Arena& arena, const Problem& p, const Axes& axes, W
     jobs.add(arena, weights.n, p.weight_hh, p.P, false, axes.outputs, axes.candidate);
 }
 
+// Memory of the weights that forward packs, and what fills it. With a null arena nothing may be used;
+// it only counts what is needed.
+struct ForwardPacking {
+  Weights weights{};
+  PackJobs jobs;
+
+  ForwardPacking(const Problem& p, Arena& arena) : jobs{p.bfloat16} {
+    forward_weights(arena, p, Axes(p, planes_of(p)), weights, jobs);
+  }
+};
+
 // b_ih + b_hh by planes.
 inline void sum_biases(const Problem& p, const Planes& planes, index Hp, float* bias) {
   std::memset(bias, 0, static_cast<std::size_t>(planes.count * Hp) * sizeof(float));
@@ -134,8 +146,10 @@ struct Pass {
       : p(problem), plan(plan_), planes(planes_of(problem)), axes(problem, planes),
         Hp(round_up(problem.H, W)), Pp(round_up(problem.P, W)),
         widest(planes.count * Hp > Pp ? planes.count * Hp : Pp), jobs{problem.bfloat16} {
+    Arena packed{p.packed};
+    jobs.ready = !backward && p.packed;
     if (backward) backward_weights(arena, p, axes, weights, jobs);
-    else forward_weights(arena, p, axes, weights, jobs);
+    else forward_weights(p.packed ? packed : arena, p, axes, weights, jobs);
     bias = arena.take<float>(planes.count * Hp);
     weights.bias = bias;
     const auto take_gain = [&](const float* norm, int count) {
@@ -176,7 +190,7 @@ struct Pass {
     copy_gain(gain_ih, p.norm_ih, planes.x_count, planes.x_order);
     copy_gain(gain_hh, p.norm_hh, planes.h_count, planes.h_order);
     copy_gain(gain_c, p.norm_c, 1, kIdentity);
-    parallel(threads(), [&](int thread) { jobs.run(thread, threads()); });
+    if (jobs.count) parallel(threads(), [&](int thread) { jobs.run(thread, threads()); });
   }
 
   Worker worker(int thread) const { return worker(thread, weights); }

@@ -47,6 +47,7 @@ struct Problem {
   const float *weight_ih, *weight_hh, *bias_ih, *bias_hh;
   const float *weight_hr, *weight_ch, *weight_gg;  // projection, peepholes, gate recurrence
   const float *norm_ih, *norm_hh, *norm_c;         // gain and shift, (2, ·), or null
+  char* packed;  // weights as KernelSet::pack left them, or null: a pass packs them for itself
   const float *hidden_mask;                        // (B, P)
   const float *update_mask, *zoneout_c_mask, *zoneout_h_mask;  // (T, B, ·)
   float zoneout_c, zoneout_h;                      // where there is no mask

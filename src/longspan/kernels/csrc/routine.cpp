@@ -4,6 +4,7 @@
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <array>
@@ -83,6 +84,17 @@ struct Sizes {
   index H, P;
 };
 
+// The weights of one layer and direction as forward reads them, kept from call to call.
+struct PackedWeights {
+  Workspace memory;
+  const KernelSet* by;  // another build has another layout
+
+  PackedWeights(const Problem& p, int threads) : memory(chosen->packed_bytes(p)), by(chosen) {
+    chosen->pack(p, memory.data(), threads);
+  }
+  bool fits() const { return by == chosen; }
+};
+
 class Routine {
  public:
   // `names` says what each address of a call is; x comes first.
@@ -100,12 +112,19 @@ class Routine {
     return bytes_to_save(p, rows);
   }
 
+  std::unique_ptr<PackedWeights> pack(const Sizes& sizes, const Addresses& given,
+                                      int threads) const {
+    return std::make_unique<PackedWeights>(problem(sizes, given), threads_at_hand(threads));
+  }
+
+  // With `packed` null the weights are packed for this call alone.
   std::shared_ptr<Workspace> forward(const Sizes& sizes, const Addresses& given,
                                      const Addresses& outputs, const Three& strides, int threads,
-                                     bool training) const {
+                                     bool training, const PackedWeights* packed) const {
     Problem p = problem(sizes, given);
     set_outputs(p, outputs, strides);
     p.training = training;
+    if (packed) p.packed = packed->memory.data();
     threads = threads_at_hand(threads);
     const PlanOwner owner(p, threads);
     std::shared_ptr<Workspace> saved;
@@ -193,10 +212,14 @@ void set_tensor(Problem& p, const std::string& name, std::uintptr_t address) {
 void add_routine(nb::module_& m) {
   using Released = nb::call_guard<nb::gil_scoped_release>;
   nb::class_<Sizes>(m, "Sizes").def(nb::init<Three, Three, index, index>());
+  nb::class_<PackedWeights>(m, "PackedWeights")
+      .def("fits", &PackedWeights::fits, "Whether the build that is chosen now can read them.");
   nb::class_<Routine>(m, "Routine")
       .def(nb::init<const Problem&, const std::vector<std::string>&, int>())
       .def("saved_bytes", &Routine::saved_bytes)
-      .def("forward", &Routine::forward, Released(),
+      .def("pack", &Routine::pack, Released(), "Pack the weights of a call, for `forward`.")
+      .def("forward", &Routine::forward, Released(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+           nb::arg(), nb::arg(), nb::arg().none(),
            "Run forward; returns what backward needs, or None unless training.")
       .def("forward_into", &Routine::forward_into, Released(),
            "Run forward, keeping what backward needs at an address (saved_bytes of it).")

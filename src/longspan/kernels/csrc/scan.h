@@ -51,6 +51,18 @@ struct Kernels final : KernelSet {
     return arena.used;
   }
 
+  std::size_t packed_bytes(const Problem& p) const override {
+    Arena arena{nullptr};
+    ForwardPacking(p, arena);
+    return arena.used;
+  }
+
+  void pack(const Problem& p, char* to, int threads) const override {
+    Arena arena{to};
+    const ForwardPacking packing(p, arena);
+    parallel(threads, [&](int thread) { packing.jobs.run(thread, threads); });
+  }
+
   void forward(const Problem& p, const Plan& plan, float* saved, char* scratch) const override {
     Arena arena{scratch};
     const Pass pass(p, plan, arena, saved, false);

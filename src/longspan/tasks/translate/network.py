@@ -194,6 +194,20 @@ class TranslateNetwork(nn.Module):
         x = self.dropout(self.embedding(tokens))
         if self.input_feeding:
             x = torch.cat([x, state.fed], -1)
+        x, hidden = self._advance(x, state.hidden)
+        rows = len(x) if memory is None else len(memory.values)
+        features, weights = self._read(x.view(-1, rows, x.shape[-1]), memory)
+        features = features.reshape(len(x), -1)
+        return features, State(hidden, features), None if weights is None else weights.flatten(0, 1)
+
+    def _advance(self, x: Tensor, hidden: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the decoder's output after one step from x, (N, ·), and its states."""
+        if not torch.is_grad_enabled():
+            hx: Any = hidden
+            output, final = self.decoder(x[None], hx if len(hx) > 1 else hx[0])
+            return output[0], final if isinstance(final, tuple) else (final,)
+        # The kernels' backward sums up the weights' gradients at every call; for calls of one step
+        # that takes longer than what torch records of these operators.
         after = []
         for layer in range(self.decoder.num_layers):
             if layer and self.training:
@@ -201,15 +215,10 @@ class TranslateNetwork(nn.Module):
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             params = {name: getattr(self.decoder, f"{name}_l{layer}") for name in names}
             gates = F.linear(x, params["weight_ih"], params["bias_ih"])
-            before = tuple(s[layer] for s in state.hidden)
-            new, _ = self.decoder.cell.step(gates, before, Step(params))
+            new, _ = self.decoder.cell.step(gates, tuple(s[layer] for s in hidden), Step(params))
             after.append(new)
             x = new[0]
-        rows = len(x) if memory is None else len(memory.values)
-        features, weights = self._read(x.view(-1, rows, x.shape[-1]), memory)
-        features = features.reshape(len(x), -1)
-        hidden = tuple(torch.stack(s) for s in zip(*after, strict=True))
-        return features, State(hidden, features), None if weights is None else weights.flatten(0, 1)
+        return x, tuple(torch.stack(s) for s in zip(*after, strict=True))
 
     @torch.no_grad()
     def nll(self, batch: PairBatch) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from longspan.errors import InputError
+from longspan.kernels import PackedWeights
 from longspan.tasks.translate.network import TranslateNetwork
 
 
@@ -89,8 +90,9 @@ def search(
         symbol: What begins and ends a target.
     """
     run = _Search(network, source, lengths, limits, beam, symbol)
-    while len(run.rows):
-        run.step()
+    with PackedWeights():
+        while len(run.rows):
+            run.step()
     ranked = [sorted(each, key=lambda f: -f.score) for each in run.found]
     return [each[: beam.n_best] for each in ranked]
 
