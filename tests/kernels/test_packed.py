@@ -162,6 +162,20 @@ def test_an_error_inside_leaves_nothing_entered(layer, x):
     assert not torch.equal(outputs(layer, x), before)
 
 
+def test_blocks_may_end_in_another_order(layer, x):
+    first, second = PackedWeights(), PackedWeights()
+    with first:
+        before = outputs(layer, x)
+    clear_behind_torch(layer)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not torch.equal(outputs(layer, x), before)  # the second's: packed now
+    second.__exit__(None, None, None)
+    with first:
+        assert torch.equal(outputs(layer, x), before)
+
+
 def test_another_build_packs_anew(layer, x):
     native = pytest.importorskip("longspan.kernels._native")
     with PackedWeights():

@@ -52,7 +52,9 @@ class PackedWeights:
         return self
 
     def __exit__(self, *error: object) -> None:
-        _active.set(_active.get()[:-1])
+        active = _active.get()
+        last = len(active) - 1 - active[::-1].index(self)  # generators may leave in another order
+        _active.set(active[:last] + active[last + 1 :])
 
     def of(self, program: Program, tensors: Sequence[Tensor], arguments: Sequence[Any]) -> Any:
         """Return a program's packed weights, or None where they cannot be kept.
