@@ -89,12 +89,15 @@ inline void backward_weights(Arena& arena, const Problem& p, const Axes& axes, W
 // Memory of the weights that forward packs, and what fills it. With a null arena nothing may be used;
 // it only counts what is needed.
 struct ForwardPacking {
+  const Planes planes;  // the jobs point to its orders of gates
   Weights weights{};
   PackJobs jobs;
 
-  ForwardPacking(const Problem& p, Arena& arena) : jobs{p.bfloat16} {
-    forward_weights(arena, p, Axes(p, planes_of(p)), weights, jobs);
+  ForwardPacking(const Problem& p, Arena& arena) : planes(planes_of(p)), jobs{p.bfloat16} {
+    forward_weights(arena, p, Axes(p, planes), weights, jobs);
   }
+  ForwardPacking(const ForwardPacking&) = delete;
+  ForwardPacking& operator=(const ForwardPacking&) = delete;
 };
 
 // b_ih + b_hh by planes.
