@@ -92,10 +92,19 @@ def test_users_mistakes_end_with_one_message_and_code_2(models, tmp_path, call):
         "`rows` must be a whole number from 1 on": [book, text, "--rows", "0", *place],
         "are for taggers": [book, text, "--label-column", "1", *place],
         "is a model directory": [book, text, "--output", book],
-        "Nothing can be written in": [book, text, "--output", tmp_path / "file" / "x"],
+        "A file is where": [book, text, "--output", tmp_path / "file" / "x"],
+        "Name two files": [
+            book,
+            text,
+            "--output",
+            tmp_path / "a.html",
+            "--json",
+            tmp_path / "a.html",
+        ],
         "is a directory. Name a file": [book, text, "--output", tmp_path / "page.html"],
         "cannot be read": [book, tmp_path / "none.txt", *place],
     }.items():
         code, _, said = call(*words)
         assert code == 2, words
         assert message in said, said
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "page.html"]

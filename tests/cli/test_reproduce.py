@@ -74,5 +74,14 @@ def test_users_mistakes_end_with_one_message_and_code_2(tmp_path):
             "is no record of a run": ["reproduce", "6a", "--seeds", "1", "--output", tmp_path],
             "There is no record in": ["reproduce", "--table", tmp_path / "t.md",
                                       "--output", tmp_path / "none"],
+            "writes Markdown, and JSON beside it": ["reproduce", "--table", tmp_path / "t.json"],
+            "at least one training sequence, got 0": [*FAST[:-1], "0"],
+            "papers' own recipe is one for lstm, got gru": [
+                "reproduce", "6b", "--recipe", "original", "--cells", "gru"],
+            "modern-lstm-0.json is a file. Name a directory": [
+                *FAST, "--output", tmp_path / "6a" / "modern-lstm-0.json"],
+            "A file is where": [
+                *FAST, "--output", tmp_path / "o",
+                "--table", tmp_path / "6a" / "modern-lstm-0.json" / "t.md"],
         }
     )  # fmt: skip

@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from longspan.errors import InputError
-from longspan.experiments import Record, read_record, read_records, runs, write_record
-from longspan.experiments.runs import Run, chosen, known, make, planned
+from longspan.experiments import EXPERIMENTS, Record, read_record, read_records, write_record
+from longspan.experiments.continual import CONTINUAL
+from longspan.experiments.original import ORIGINALS
+from longspan.experiments.runs import Run, check, chosen, differences, known, make, planned
 
 RECORD = Record(
-    "6a", "modern", "lstm", 3, True, 1200, 5000, 1, 2560, 0.01, None, 2.5, 93, {"batch_size": 5}
+    "6a", "modern", "lstm", 3, True, 1200, 5000, 1, 2560, 0.01, None, 2.5, 93, {"batch_size": 50}
 )
 
 
@@ -36,6 +38,7 @@ def test_plan():
         ((["6a"], "modern", ["lstn"], 1), "Unknown cell 'lstn'"),
         ((["6a"], "modern", ["lstm"], 0), "at least one seed, got 0"),
         ((["chorales"], "original", ["lstm"], 1), "no paper's own recipe for chorales"),
+        ((["6a"], "original", ["gru"], 1), "papers' own recipe is one for lstm, got gru"),
     ):
         with pytest.raises(InputError, match=message):
             planned(*words)
@@ -89,15 +92,52 @@ def test_runs_go_on_where_they_were(tmp_path, monkeypatch):
     assert len(read_records(tmp_path, ["6a"])) == 3
 
 
-def test_a_failure_under_another_limit_is_not_taken_for_this_one(tmp_path):
+def test_a_run_under_another_limit_is_not_taken_for_this_one(tmp_path):
+    failed, solved = (Run("6a", "modern", "lstm", seed) for seed in (0, 1))
     write_record(tmp_path, replace(RECORD, success=False, seed=0, limit=5000))
     write_record(tmp_path, replace(RECORD, seed=1, limit=5000))
     with pytest.raises(InputError, match="limit of 5,000 sequences, not of 9,000"):
-        make(Run("6a", "modern", "lstm", 0), tmp_path, max_sequences=9000)
-    assert make(Run("6a", "modern", "lstm", 0), tmp_path, max_sequences=5000)[1]
-    assert make(Run("6a", "modern", "lstm", 1), tmp_path, max_sequences=9000)[1]
+        make(failed, tmp_path, max_sequences=9000)
+    with pytest.raises(InputError, match="limit of 5,000 sequences, not of 100,000"):
+        make(failed, tmp_path)
+    assert make(failed, tmp_path, max_sequences=5000)[1]
+    with pytest.raises(InputError, match="limit of 5,000 sequences, not of 1,000"):
+        make(solved, tmp_path, max_sequences=1000)  # it took 1,200
+    assert make(solved, tmp_path)[1]  # the limit did not matter
 
 
-def test_data_are_asked_for(tmp_path):
+def test_a_limit_that_the_learning_rate_follows_matters(monkeypatch):
+    monkeypatch.setitem(EXPERIMENTS, "6a", _with_modern(EXPERIMENTS["6a"], schedule="cosine"))
+    assert set(differences(RECORD)) == {"limit"}
+    assert differences(RECORD, 5000) == {}
+
+
+def test_a_run_with_other_settings_is_not_taken_for_this_one(tmp_path):
+    write_record(tmp_path, replace(RECORD, seed=0, settings={"batch_size": 5, "older": 1}))
+    with pytest.raises(InputError, match="run with batch_size = 5, not 50"):
+        make(Run("6a", "modern", "lstm", 0), tmp_path)
+    for name, recipe in (*ORIGINALS.items(), *CONTINUAL.items()):
+        own = json.loads(json.dumps(recipe.settings()))
+        found = replace(RECORD, experiment=name, recipe="original", settings=own)
+        assert differences(replace(found, limit=recipe.limit, success=False)) == {}
+        assert set(differences(replace(found, settings=own | {"spread": 9.0}))) == {"spread"}
+
+
+def test_all_runs_are_looked_at_before_the_first(tmp_path):
+    first, last = Run("6a", "modern", "lstm", 0), Run("chorales", "modern", "lstm", 0)
     with pytest.raises(InputError, match="chorales needs data: say where they are with --data"):
-        make(runs.Run("chorales", "modern", "lstm", 0), tmp_path)
+        check([first, last], tmp_path)
+    with pytest.raises(InputError, match="chorales is trained for epochs"):
+        check([first, last], tmp_path, data=tmp_path, max_sequences=5)
+    for few in (0, -5):
+        with pytest.raises(InputError, match=f"at least one training sequence, got {few}"):
+            make(first, tmp_path, max_sequences=few)
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="file"):
+            check([first], place)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def _with_modern(experiment, **changed):
+    return replace(experiment, modern=replace(experiment.modern, **changed))

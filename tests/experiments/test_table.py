@@ -50,8 +50,9 @@ def test_words():
     assert scored["needed"] == "score 8.6 (8.5 to 8.7)"
     assert scored["solved"] == scored["wrong"] == "–"
     assert by_name["6a", "modern", "lstm"].command == (
-        "longspan reproduce 6a --recipe modern --cells lstm --seeds 3"
+        "longspan reproduce 6a --recipe modern --cells lstm --seeds 3 --max-sequences 5000"
     )
+    assert by_name["adding-1000", "modern", "lstm"].command.endswith("--cells lstm --seeds 1")
     assert by_name["6a", "original", "lstm"].command.endswith("6a --recipe original --seeds 1")
     assert by_name["chorales", "modern", "vanilla"].command.endswith("--seeds 2 --data DIRECTORY")
 
@@ -81,6 +82,14 @@ def test_markdown():
         lines = [line for line in part.splitlines() if line.startswith("|")]
         assert len(lines) >= 3
         assert len({line.count("|") for line in lines}) == 1
+
+
+def test_other_settings_than_now_are_told():
+    before = replace(SOLVED, settings={"batch_size": 5, "hidden_size": 7, "threads": 2})
+    (row,) = rows([before])
+    assert row.note == "hidden_size = 7, batch_size = 5"
+    assert f"`{row.command}`, then with {row.note} |" in markdown([before], "a machine")
+    assert "then with" not in markdown([SOLVED], "a machine")
 
 
 def test_json_has_every_record():

@@ -346,6 +346,15 @@ def test_divergence_stops_with_what_to_do_and_keeps_the_checkpoint(poison, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.parametrize("given", [{"resume": True}, {"checkpoint_every": 3}])
+def test_what_needs_checkpoints_is_refused_without_a_place_for_them(given, tmp_path):
+    with pytest.raises(InputError, match="need `checkpoint_dir`"):
+        train(linear(), source(), squared_error, Plan(), **given)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"is a file\. Name a directory"):
+        train(linear(), source(), squared_error, Plan(), checkpoint_dir=tmp_path / "file")
+
+
 def test_checkpoint_of_other_settings_or_damaged_is_refused(tmp_path):
     run = {"checkpoint_dir": tmp_path, "resume": True}
     train(linear(), source(), squared_error, Plan(), **run)

@@ -17,6 +17,7 @@ from longspan.cli.data import (
     TagColumns,
 )
 from longspan.errors import InputError
+from longspan.files import check_place
 
 if TYPE_CHECKING:
     from longspan.insight import Inspection
@@ -102,20 +103,14 @@ def _places(model: Path, output: Path | None, numbers: Path | None) -> tuple[Pat
     place = output or Path("runs") / f"{model.absolute().name}-inspect"
     page = place if place.suffix == ".html" else place / PAGE
     own = page.with_suffix(".json") if place.suffix == ".html" else place / NUMBERS
-    files = (page, numbers or own)
-    for file in files:
+    places = (page, numbers or own)
+    if page.absolute() == places[1].absolute():
+        raise InputError(f"--output and --json are both {page}. Name two files.")
+    for file in places:
         if (file.parent / "model.safetensors").exists():
             raise InputError(
                 f"{file.parent} is a model directory, and another file in it would keep the model "
                 "from being replaced. Name another place with --output."
             )
-        try:
-            if file.is_dir():
-                raise InputError(f"{file} is a directory. Name a file.")
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Nothing can be written in {file.parent}: {error.strerror}. Name another place "
-                "with --output."
-            ) from None
-    return files
+        check_place(file)
+    return places

@@ -20,6 +20,7 @@ from longspan.cli.data import (
     TagColumns,
     WordColumn,
 )
+from longspan.files import check_place
 
 
 @app.command
@@ -77,6 +78,8 @@ def predict(
         A file to write in place of printing: .csv or .parquet for forecasts, classes and features;
         .jsonl for labels, or any other name for two columns.
     """
+    if output is not None:
+        check_place(output)
     given = tags.given() | classes.given() | text.given()
     loaded, flags, kind = saved.opened("predict", model, {"future": future, **given})
     kind.predict(loaded, data, output, **flags)

@@ -13,6 +13,7 @@ from longspan.cli.application import app
 from longspan.cli.run import print_table
 from longspan.cli.saved import write_whole
 from longspan.errors import InputError
+from longspan.files import check_place
 
 if TYPE_CHECKING:
     from longspan.experiments import Record
@@ -64,7 +65,7 @@ def reproduce(
     report
         Write report.html beside the records.
     """
-    from longspan.experiments.runs import chosen, planned
+    from longspan.experiments.runs import check, chosen, planned
 
     if list_all:
         _list()
@@ -72,7 +73,12 @@ def reproduce(
     if not names and table is None:
         raise InputError("Name an experiment, or say --list to see which there are.")
     cells = [cell for word in cells or ["lstm"] for cell in word.split(",")]
+    if table is not None:
+        if table.suffix == ".json":
+            raise InputError(f"--table writes Markdown, and JSON beside it, got {table}.")
+        check_place(table)
     runs = planned(chosen(names or []), recipe, cells, seeds)
+    check(runs, output, data=data, max_sequences=max_sequences)
     done = [_make(run, output, data, max_sequences) for run in runs]
     if done:
         show_records(done)

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from longspan.files import check_place
+
 
 class RunFlags(BaseModel):
     """Flags of a training that do not change what is learnt."""
@@ -41,11 +43,15 @@ class RunFlags(BaseModel):
 
         Raises:
             ModelDirectoryError: If no model can be saved there.
+            InputError: If the directories for logs and checkpoints cannot be made.
         """
         from longspan.tasks.storage import check_replaceable
 
         directory = self.output or Path("runs") / stem(data)
         check_replaceable(directory)
+        for place in (self.log_dir, self.checkpoint_dir):
+            if place is not None:
+                check_place(place, directory=True)
         return directory
 
     def for_fit(self) -> dict[str, Any]:

@@ -134,9 +134,18 @@ def put_text(lines: Iterable[str], output: Path | None, title: str) -> None:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all; its directory is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, write)
+    """Write a file whole or not at all; its directory is made.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
+    files.make_directory(path.parent)
+    try:
+        files.write_whole(path, write)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written: {error.strerror or error}. Name another place."
+        ) from None
 
 
 def as_json(found: Any) -> str:

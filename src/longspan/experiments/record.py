@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from longspan.errors import InputError
-from longspan.files import write_text
+from longspan.files import make_directory, write_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def file_of(directory: Path, experiment: str, recipe: str, cell: str, seed: int)
 def write_record(directory: Path, record: Record) -> Path:
     """Write a record, whole or not at all, and return its path."""
     path = file_of(directory, record.experiment, record.recipe, record.cell, record.seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     write_text(path, json.dumps(asdict(record), indent=1) + "\n")
     return path
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from longspan.errors import InputError, unknown_name
 from longspan.experiments.experiment import EXPERIMENTS
 from longspan.experiments.record import Record, file_of, read_record, write_record
+from longspan.files import check_place
 
 
 class Run(NamedTuple):
@@ -71,7 +74,7 @@ def planned(names: Sequence[str], recipe: str, cells: Sequence[str], seeds: int)
         seeds: How many, from 0.
 
     Raises:
-        InputError: If one of these is unknown, or nothing is left to run.
+        InputError: If one of these is unknown or would be ignored, or nothing is left to run.
     """
     from longspan.experiments.network import CELLS
 
@@ -82,6 +85,10 @@ def planned(names: Sequence[str], recipe: str, cells: Sequence[str], seeds: int)
         raise InputError(f"There must be at least one seed, got {seeds}.")
     if recipe not in (*RECIPES, "both"):
         raise InputError(unknown_name("recipe", recipe, [*RECIPES, "both"]))
+    if recipe == "original" and list(cells) != ["lstm"]:
+        raise InputError(
+            f"The papers' own recipe is one for lstm, got {', '.join(cells)}. Leave --cells out."
+        )
     original = with_original() if recipe != "modern" else set()
     modern = () if recipe == "original" else tuple(cells)
     runs = [
@@ -96,6 +103,94 @@ def planned(names: Sequence[str], recipe: str, cells: Sequence[str], seeds: int)
             f"There is no paper's own recipe for {', '.join(names)}. Use --recipe modern."
         )
     return runs
+
+
+def check(
+    runs: Iterable[Run],
+    directory: Path,
+    *,
+    data: Path | None = None,
+    max_sequences: int | None = None,
+) -> None:
+    """Refuse, before the first of many runs, what one of them could not do; see `make`.
+
+    Raises:
+        InputError: If there is such a run.
+    """
+    if max_sequences is not None and max_sequences < 1:
+        raise InputError(f"There must be at least one training sequence, got {max_sequences}.")
+    check_place(directory, directory=True)
+    for run in runs:
+        path = file_of(directory, *run)
+        if path.exists():
+            _check_record(path, read_record(path), max_sequences)
+        if run.experiment in EXPERIMENTS:
+            continue
+        if data is None and not path.exists():
+            raise InputError(
+                f"{run.experiment} needs data: say where they are with --data DIRECTORY."
+            )
+        if max_sequences is not None:
+            raise InputError(
+                f"{run.experiment} is trained for epochs, not until a number of sequences. Leave "
+                "--max-sequences out."
+            )
+
+
+def differences(record: Record, max_sequences: int | None = None) -> dict[str, tuple[Any, Any]]:
+    """Return what a record's run did otherwise than the same run would now: by name, then and now.
+
+    A limit that a run did not come near made no difference, unless its learning rate followed it.
+
+    Args:
+        record: Of a run.
+        max_sequences: The limit now, in place of the recipe's.
+    """
+    limit, settings = _intended(record.experiment, record.recipe)
+    now = json.loads(json.dumps(settings))  # as a record holds them
+    limit = max_sequences or limit
+    followed = now.get("schedule", "constant") != "constant"
+    early = record.success and limit is not None and record.sequences <= limit
+    if limit is not None and (followed or not early):
+        now["limit"] = limit
+    then = record.settings | {"limit": record.limit}
+    return {
+        name: (then[name], value)
+        for name, value in now.items()
+        if name != "max_sequences" and name in then and then[name] != value
+    }
+
+
+def _intended(experiment: str, recipe: str) -> tuple[int | None, dict[str, Any]]:
+    """Return a run's limit in sequences, or None where epochs end it, and its settings."""
+    from longspan.experiments.continual import CONTINUAL
+    from longspan.experiments.measured import MEASURED
+    from longspan.experiments.original import ORIGINALS
+
+    if recipe == "original":
+        original = ORIGINALS.get(experiment) or CONTINUAL.get(experiment)
+        return (None, {}) if original is None else (original.limit, original.settings())
+    if experiment in EXPERIMENTS:
+        modern = EXPERIMENTS[experiment].modern
+        return modern.max_sequences, asdict(modern)
+    found = MEASURED.get(experiment)
+    return None, {} if found is None else asdict(found.settings)
+
+
+def _check_record(path: Path, record: Record, max_sequences: int | None) -> None:
+    other = differences(record, max_sequences)
+    if not other:
+        return
+    words = [
+        f"{name} = {then}, not {now}" for name, (then, now) in other.items() if name != "limit"
+    ]
+    if "limit" in other:
+        then, now = other["limit"]
+        words.append(f"a limit of {then:,} sequences, not of {now:,}")
+    raise InputError(
+        f"The record {path} is of a run with {' and '.join(words)}. Choose another directory, or "
+        "delete it."
+    )
 
 
 def make(
@@ -119,19 +214,13 @@ def make(
         The record, and whether it was there.
 
     Raises:
-        InputError: If the record that is there cannot be read, or was made with another limit; or
-            data are needed and not there.
+        InputError: If the record that is there cannot be read, or was made with another limit or
+            other settings; or data are needed and not there.
     """
+    check([run], directory, data=data, max_sequences=max_sequences)
     path = file_of(directory, *run)
     if path.exists():
-        found = read_record(path)
-        another = max_sequences is not None and found.limit != max_sequences
-        if another and found.success is False:
-            raise InputError(
-                f"The record {path} is of a run with a limit of {found.limit:,} sequences, not of "
-                f"{max_sequences:,}. Choose another directory, or delete it."
-            )
-        return found, True
+        return read_record(path), True
     record = _make(run, data, max_sequences, watch)
     write_record(directory, record)
     return record, False
@@ -155,6 +244,5 @@ def _make(
         )
     from longspan.experiments.measured import run_measured
 
-    if data is None:
-        raise InputError(f"{name} needs data: say where they are with --data DIRECTORY.")
+    assert data is not None  # checked
     return run_measured(name, cell, seed, data, watch=watch)

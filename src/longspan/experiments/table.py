@@ -12,6 +12,7 @@ from typing import Any
 from longspan.experiments.experiment import EXPERIMENTS, Experiment
 from longspan.experiments.measured import MEASURED, Measured
 from longspan.experiments.record import Record
+from longspan.experiments.runs import differences
 
 #: Titles of the columns by the fields of `Row.words`.
 COLUMNS = {
@@ -55,7 +56,19 @@ class Row:
         words += ["--seeds", str(max(run.seed for run in self.runs) + 1)]
         if self.experiment in MEASURED:
             words += ["--data", "DIRECTORY"]
+        if "limit" in self.differences:
+            words += ["--max-sequences", str(self.differences["limit"])]
         return " ".join(words)
+
+    @property
+    def differences(self) -> dict[str, Any]:
+        """What runs did otherwise than `command` would without `--max-sequences`, by name."""
+        return {k: then for run in self.runs for k, (then, _) in differences(run).items()}
+
+    @property
+    def note(self) -> str:
+        """The same in words, but for the limit, which the command says."""
+        return ", ".join(f"{k} = {v}" for k, v in self.differences.items() if k != "limit")
 
     def words(self) -> dict[str, str]:
         """Return what the table says, by the keys of `COLUMNS`."""
@@ -162,7 +175,8 @@ def markdown(records: Iterable[Record], machine: str) -> str:
         parts += ["", "| " + " | ".join([COLUMNS[key] for key in shown] + ["command"]) + " |"]
         parts += ["|" + "|".join(["---"] + ["--:"] * (len(shown) - 1) + ["---"]) + "|"]
         for row, each in zip(own, words, strict=True):
-            cells = [each[key] for key in shown] + [f"`{row.command}`"]
+            command = f"`{row.command}`" + (f", then with {row.note}" if row.note else "")
+            cells = [*(each[key] for key in shown), command]
             parts.append("| " + " | ".join(cells) + " |")
         parts.append("")
     return "\n".join(parts)

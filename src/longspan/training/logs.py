@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from longspan.errors import MissingDependencyError
+from longspan.files import make_directory
 
 Record = dict[str, float]
 
@@ -78,7 +79,7 @@ class JsonLinesLogger:
     def start(self, position: int, step: int, total_steps: int) -> None:
         """Open the file and cut it at `position`, in bytes."""
         del step, total_steps
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent)
         self._file = self.path.open("ab")
         self._file.truncate(position)
         self._file.seek(0, 2)

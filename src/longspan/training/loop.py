@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from longspan.errors import TrainingDivergedError
+from longspan.errors import InputError, TrainingDivergedError
+from longspan.files import check_place
 from longspan.training.batches import Batches, Share
 from longspan.training.checkpoint import read_checkpoint, write_checkpoint
 from longspan.training.distributed import World, world
@@ -72,11 +73,16 @@ def train(
         The records of all steps and epochs, also those before a resumption.
 
     Raises:
-        InputError: If the plan cannot be followed.
+        InputError: If the plan cannot be followed, or there is no place for checkpoints.
         CheckpointError: If the checkpoint does not fit.
         TrainingDivergedError: If the loss or a gradient is NaN or infinite, or the loss exceeds
             a million times the first one.
     """
+    if not checkpoint_dir and (resume or checkpoint_every is not None):
+        raise InputError(
+            "`resume` and `checkpoint_every` need `checkpoint_dir`, the directory of the "
+            "checkpoints, and there is none. Name it, or leave them out."
+        )
     with ExitStack() as stack:
         here = stack.enter_context(world())
         # The caller's random state is left as it was.
@@ -112,6 +118,8 @@ class _Run:
         self.batches, self.validation, self.here = batches, validation, here
         self.loggers = (*loggers, *listeners()) if here.is_main else ()
         self.directory = Path(checkpoint_dir) if checkpoint_dir else None
+        if self.directory is not None:
+            check_place(self.directory, directory=True)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = build_optimizer(
             plan.optimizer, self.parameters, plan.learning_rate, plan.weight_decay
