@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,21 +16,34 @@ from longspan.errors import InputError, LongspanError
 app = App(
     name="longspan",
     version=__version__,
-    help="Train, explain and serve LSTM networks and their family.",
+    help="Train, explain and serve LSTM networks and their family. Every command also takes "
+    "--config FILE.yaml: options by the flags' names; flags on the command line win.",
     default_parameter=Parameter(consume_multiple=True, negative_iterable=(), negative_none=()),
     help_format="plaintext",
 )
-fit = App(name="fit", help="Train a model on your data.")
+fit = App(
+    name="fit",
+    help="Train a model on your data. --config FILE.yaml: options by the flags' names.",
+)
 app.command(fit)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0, 2 after a user's mistake, 130 after an interruption."""
+    """Run the command line and exit.
+
+    0; 2 after a user's mistake, or where something cannot be read or written; 130 after an
+    interruption. Where the reader of a pipe has enough, as ``head`` does, that is no mistake.
+    """
+    _open_missing_streams()
     try:
         words = with_file(list(sys.argv[1:] if arguments is None else arguments))
         app(words, exit_on_error=False, print_error=False)
-    except (LongspanError, CycloptsError) as error:
+        sys.stdout.flush()  # what cannot be written shows here, not when Python ends
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (LongspanError, CycloptsError, OSError, UnicodeEncodeError) as error:
         print(f"longspan: {in_words(error)}", file=sys.stderr)
+        _close_quietly()
         sys.exit(2)
     except KeyboardInterrupt:
         print("longspan: interrupted", file=sys.stderr)
@@ -36,9 +51,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _open_missing_streams() -> None:
+    """Let what is printed go nowhere where a daemon was started without output."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+
+
+def _close_quietly() -> None:
+    """Drop what could not be written, or Python would try again and fail once more."""
+    with suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def in_words(error: Exception) -> str:
     """Return a user's mistake in words."""
     from pydantic import ValidationError
+
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    if isinstance(error, UnicodeEncodeError):
+        letter = error.object[error.start]
+        return (
+            f"Standard output is in {error.encoding}, which has no {letter!r}. Set "
+            "PYTHONIOENCODING=utf-8, or name a file with --output."
+        )
 
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, ValidationError):
@@ -49,13 +89,14 @@ def in_words(error: Exception) -> str:
 
 
 def with_file(words: list[str]) -> list[str]:
-    """Return the command line with the options of ``--config FILE.yaml`` in place of it.
+    """Return the command line with the options of ``--config FILE.yaml`` in its place.
 
     The file has the flags' names, with ``_`` or ``-``; a flag on the command line wins.
 
     Raises:
         InputError: If the file cannot be read.
     """
+    words = [part for word in words for part in _parts(word)]
     if "--config" not in words:
         return words
     at = words.index("--config")
@@ -69,6 +110,11 @@ def with_file(words: list[str]) -> list[str]:
         if not any(word.split("=")[0] in (flag, negative) for word in rest):
             rest += _flag(flag, negative, value)
     return rest
+
+
+def _parts(word: str) -> list[str]:
+    """Return ``--config=FILE`` as two words, and any other as it is."""
+    return word.split("=", 1) if word.startswith("--config=") else [word]
 
 
 def _flag(flag: str, negative: str, value: Any) -> list[str]:

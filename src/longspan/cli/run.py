@@ -117,6 +117,7 @@ def print_table(
         best: Which value of a column is the best: ``min`` or ``max``.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title)
@@ -132,7 +133,7 @@ def print_table(
                 continue
             first_of_all = value == best(each[metric] for each in scores.values())
             cells.append(f"[bold]{value:.4g}[/]" if first_of_all else f"{value:.4g}")
-        table.add_row(name, *cells)
+        table.add_row(escape(name), *cells)  # a class may be called [red]
     Console().print(table)
 
 
