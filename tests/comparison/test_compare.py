@@ -328,7 +328,8 @@ def test_diverged_trainings_are_told(waves, monkeypatch):
     assert found.entries["gru"].runs[1].diverged == "it diverged"
     assert math.isnan(found.entries["gru"].values("accuracy")[1])
     assert found.differences[0].count == 2
-    assert any("gru diverged from 1 of 3 seeds (1)" in note for note in found.notes)
+    assert any("gru diverged from 1 of 3 seeds (1)" in said for said in found.sentences)
+    assert "over 2 of 3 seeds" in found.sentences[0]
     found.html()
     with pytest.raises(TrainingDivergedError, match="All 2 trials of gru diverged"):
         compare(Classifier(**HELD, seed=1), waves, cells="lstm,gru", **LITTLE)

@@ -136,11 +136,8 @@ class _Comparing:
         runs = self._runs(tuned)
         metrics, metric = self._metrics(runs)
         entries = self._entries(tuned, trials, chosen, runs)
-        values = {name: entry.values(metric) for name, entry in entries.items()}
-        seconds = {
-            name: np.log([math.nan if run.diverged else run.seconds for run in entry.runs])
-            for name, entry in entries.items()
-        }
+        values = {name: entry.scored(metric) for name, entry in entries.items()}
+        seconds = {name: entry.log_seconds() for name, entry in entries.items()}
         baselines: dict[str, dict[str, float]] = {}
         for own in runs.values():
             for run in own:
@@ -333,12 +330,6 @@ class _Comparing:
     def _notes(self, entries: dict[str, Entry]) -> list[str]:
         found = [*self.notes, *self.records.notes]
         for entry in entries.values():
-            lost = [run.seed for run in entry.runs if run.diverged]
-            if lost:
-                found.append(
-                    f"{entry.name} diverged from {len(lost)} of {len(entry.runs)} seeds "
-                    f"({', '.join(map(str, lost))}); they are left out, which flatters it."
-                )
             if entry.memory.why:
                 why = entry.memory.why.rstrip(".")
                 found.append(f"The memory horizon of {entry.name} is not known: {why}.")
