@@ -343,6 +343,8 @@ def test_diverged_trainings_are_told(waves, monkeypatch):
         ("needs a test part", {"test_share": 0.0}),
         ("must be at least 0 and below 1", {"test_share": 1.5}),
         ("`seeds` = 0", {"seeds": 0}),
+        ("would not be tried", {"trials": 1, "learning_rates": (1e-4, 1e-2)}),
+        ("would not be tuned", {"trials": 1, "tune": ("dropout",)}),
         ("Unknown option 'layers'", {"options": {"layers": 2}}),
         ("is not a directory", {"output": __file__}),
     ],

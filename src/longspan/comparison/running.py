@@ -87,6 +87,8 @@ def compare(
     """
     given = {"cells": cells, "seeds": seeds, "trials": trials, "tune": tune, "metric": metric,
              "learning_rates": learning_rates, "match": match}  # fmt: skip
+    # What was not asked for cannot be in vain.
+    given = {n: v for n, v in given.items() if v != CompareConfig.model_fields[n].default}
     asked: CompareConfig = checked(CompareConfig, given) if how is None else how
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
