@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -321,13 +322,15 @@ def against(name: str, differences: list[Difference]) -> dict[str, Difference]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: NaN and infinity are None."""
+    """Return a value as JSON has it: NaN and infinity are None, a path is its text."""
     if isinstance(value, dict):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
     return value.item() if isinstance(value, np.generic) else value
 
 
