@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from longspan.comparison.subjects.subject import Metric, Subject, need
+from longspan.comparison.subjects.subject import Metric, Subject, contents, need
 from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.classify.given import Given, given, without
 from longspan.tasks.classify.scores import METRICS
@@ -66,9 +66,10 @@ class Classes(Subject):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The three parts."""
+        """The three parts, and what a file of vectors holds."""
         every = {"training": self.training, "validation": self.validation, "test": self.test}
-        return {name: (part.data, part.labels) for name, part in every.items()}
+        own = {name: (part.data, part.labels) for name, part in every.items()}
+        return {**own, **contents(self.config)}
 
     @property
     def sizes(self) -> dict[str, int]:
