@@ -66,5 +66,3 @@ def test_other_vectors_are_other_trainings(task, tags, texts, tmp_path):
     assert done == [0, 2, 0]
     with pytest.raises(InputError, match="cannot be read: No such file"):
         compare(task, data, options={**OPTIONS, "vectors": tmp_path / "none.txt"}, **HOW)
-
-

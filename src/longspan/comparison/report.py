@@ -53,7 +53,8 @@ def headings(made: Comparison) -> dict[str, str]:
         "step, ms": "median optimiser step, median over seeds",
         "answer, ms": f"median time of {made.answer}, alone",
         "memory, steps": "steps back that hold 95 % of the influence on an output, of the model "
-        "of the first seed, with an interval over rows of the data",
+        "of the first seed, with an interval over rows of the data; – where that is no memory, or "
+        "not known: see the notes",
         "parameters": "of the network, all layers",
         "hidden size": "units of a layer and direction",
         "size, kB": "of the saved model",

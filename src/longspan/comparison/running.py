@@ -296,6 +296,9 @@ class _Comparing:
         """Return how far back a cell remembers, which is measured unless there is a record."""
         if model is None:
             return Memory(why="its training diverged")
+        why = self.subject.no_memory(model)
+        if why is not None:
+            return Memory(why=why)
         settings = {**self.common, "options": each.plain, "rows": ROWS, "steps": STEPS}
         record = self.records.get(each.name, "memory", settings)
         if record is not None:
@@ -331,10 +334,13 @@ class _Comparing:
 
     def _notes(self, entries: dict[str, Entry]) -> list[str]:
         found = [*self.notes, *self.records.notes]
-        for entry in entries.values():
-            if entry.memory.why:
-                why = entry.memory.why.rstrip(".")
-                found.append(f"The memory horizon of {entry.name} is not known: {why}.")
+        for why in dict.fromkeys(entry.memory.why for entry in entries.values()):
+            if why is not None:
+                names = [entry.name for entry in entries.values() if entry.memory.why == why]
+                found.append(
+                    f"The memory horizon of {sentences.listed(names)} is not known: "
+                    f"{why.rstrip('.')}."
+                )
         processes = {run.process for entry in entries.values() for run in entry.runs}
         if len(processes) > 1:
             found.append(

@@ -120,6 +120,20 @@ class Classes(Subject):
         """The test part."""
         return self.test.data, {"labels": self.test.labels}
 
+    def no_memory(self, model: Any) -> str | None:
+        """Return that other states than the last are looked at, if they are.
+
+        Lags count from the end, where a state that is read backwards has just begun.
+        """
+        encoder = model.network_.encoder
+        if encoder.recurrent.bidirectional:
+            how = "it reads in both directions"
+        elif encoder.pooling.kind != "last":
+            how = f"its {encoder.pooling.kind} pooling looks at all states"
+        else:
+            return None
+        return f"{how}, so a step far from the end reaches the output without being remembered"
+
 
 def _pair(part: Given) -> tuple[Any, np.ndarray]:
     """Return sequences and labels."""

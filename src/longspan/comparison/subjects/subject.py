@@ -108,6 +108,11 @@ class Subject(ABC):
     def looked_into(self) -> tuple[Any, dict[str, Any]]:
         """What `longspan.insight.inspect` takes to look into a model: data and more arguments."""
 
+    def no_memory(self, model: Any) -> str | None:
+        """Return why influence by lag is no memory of a fitted estimator, or None if it is."""
+        del model
+        return None
+
     @property
     def answers_in_a_call(self) -> int:
         """How many answers such a call gives."""
