@@ -101,6 +101,14 @@ def test_users_mistakes_end_with_one_message_and_code_2(walks, tmp_path, capsys)
         "not of a comparison": [*words, "--output", tmp_path / "model"],
         "Unknown option 'depth'": [*words, "--cells", "lstm:depth=2,gru"],
         "`tune` = 'depth'": [*words, "--tune", "depth"],
+        "learning_rates would not be tried": [
+            *words, "--tune", "dropout", "--learning-rates", "1e-4", "1e-2"],
+        "dropout would not be tuned": ["compare", "classify", walks, "--trials", "1", "--tune",
+                                       "dropout"],
+        "trials=1 tunes nothing": ["compare", "classify", walks, "--trials", "1", "--tune",
+                                   "learning_rate"],
+        "learning_rates would not be tried: trials=1": [
+            "compare", "tag", walks, "--trials", "1", "--learning-rates", "1e-4", "1e-2"],
     }.items():  # fmt: skip
         assert here(*given) == 2
         assert message in capsys.readouterr().err

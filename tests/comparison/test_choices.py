@@ -63,6 +63,7 @@ def test_a_task_that_reads_both_ways_takes_both_names():
         ("'lstm' and 'lstm' are the same", ForecastConfig, ("lstm", "lstm"), {}),
         ("Unknown option 'layer_nrom'", ForecastConfig, ("lstm:layer_nrom=true", "gru"), {}),
         ("must be an option and its value", ForecastConfig, ("lstm:layer_norm", "gru"), {}),
+        ("such as lstm:encoder_layers=2", TranslateConfig, ("lstm:attention", "gru"), {}),
         ("cannot have a seed of its own", ForecastConfig, ("lstm:seed=3", "gru"), {}),
         ("cannot have a horizon of its own: the data", ForecastConfig, ("lstm:horizon=3", "gru"),
          {"shared": ("horizon",)}),
@@ -73,6 +74,25 @@ def test_a_task_that_reads_both_ways_takes_both_names():
 def test_mistakes_in_names(message, config, names, more):
     with pytest.raises(InputError, match=r".*".join(message.split("*"))):
         named(config, *names, **more)
+
+
+@pytest.mark.parametrize(
+    ("config", "names", "always_both"),
+    [
+        (TagConfig, ("lstm", "bilstm"), True), (ForecastConfig, ("lstm", "lstm"), False),
+        (TranslateConfig, ("bilstm", "lstm"), False), (TranslateConfig, ("lstm", "bilstm"), False),
+        (ClassifyConfig, ("bilstm:num_layers=2", "lstm:bidirectional=true:num_layers=2"), False),
+    ],
+)  # fmt: skip
+def test_advice_against_twins_can_be_taken(config, names, always_both):
+    with pytest.raises(InputError, match="are the same here") as raised:
+        named(config, *names, always_both=always_both)
+    advised = str(raised.value).split("such as ")[1].removesuffix(".").split(" or ")
+    assert ("bidirectional" in str(raised.value).split("such as")[1]) == (
+        "bidirectional" in config.model_fields
+    )
+    for name in advised:
+        assert len(named(config, names[0], name, always_both=always_both)) == 2
 
 
 def test_a_cell_is_no_option_of_a_comparison():
@@ -89,13 +109,25 @@ def test_a_cell_is_no_option_of_a_comparison():
         ("tune must name different", {"tune": ["dropout", "dropout"]}),
         ("`tune` = 'depth'", {"tune": ["depth"]}),
         ("lowest and the highest", {"learning_rates": (0.1, 0.01)}),
+        ("learning_rates would not be tried: tune.* does not name learning_rate",
+         {"tune": ["dropout"], "learning_rates": (1e-4, 1e-2)}),
+        ("learning_rates would not be tried: trials=1",
+         {"trials": 1, "learning_rates": (1e-4, 1e-2)}),
+        ("dropout would not be tuned: trials=1", {"trials": 1, "tune": ["dropout"]}),
+        ("learning_rate would not be tuned: trials=1", {"trials": 1, "tune": ["learning_rate"]}),
         ("`match` = 'size'", {"match": "size"}),
         ("Unknown option 'seed'", {"seed": 1}),
     ],
-)
+)  # fmt: skip
 def test_mistakes_in_the_options(message, options):
     with pytest.raises(InputError, match=message):
         checked(CompareConfig, options)
+
+
+def test_options_that_are_used_are_taken():
+    assert CompareConfig(trials=1).tune == ("learning_rate",)
+    both = {"tune": ["dropout", "learning_rate"], "learning_rates": (1e-4, 1e-2), "trials": 2}
+    assert CompareConfig(**both).learning_rates == (1e-4, 1e-2)
 
 
 def test_cells_are_cut_at_commas():

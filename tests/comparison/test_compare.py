@@ -13,6 +13,7 @@ import pytest
 from longspan import Classifier, Forecaster, load
 from longspan.comparison import Memory, Training, compare, running, watching
 from longspan.comparison.matching import CLOSE
+from longspan.comparison.report import rows
 from longspan.comparison.running import _title
 from longspan.comparison.subjects import SUBJECTS
 from longspan.errors import InputError, TrainingDivergedError
@@ -145,7 +146,34 @@ def test_a_memory_that_cannot_be_measured_is_told(waves):
     found = compare(Classifier(**options), waves, cells="lstm,gru", seeds=1, trials=1)
     assert "reads channels as steps" in found.entries["gru"].memory.why
     assert math.isnan(found.entries["gru"].memory.horizon)
-    assert any("horizon of gru is not known: The recurrent" in note for note in found.notes)
+    assert any("horizon of lstm and gru is not known: The recur" in note for note in found.notes)
+
+
+def test_a_network_that_looks_at_all_steps_has_no_memory_to_measure(made, waves):
+    """Of two directions, the state that is read backwards ends at the first step."""
+    found, place = made
+    assert found.entries["birnn"].memory.why == (
+        "it reads in both directions, so a step far from the end reaches the output without being "
+        "remembered"
+    )
+    assert not found.entries["birnn"].memory.influence
+    assert found.to_dict()["entries"]["birnn"]["memory"]["why"]
+    assert any("horizon of birnn is not known: it reads" in note for note in found.notes)
+    assert [row[6] for row in rows(found)][2] == "–"
+    assert rows(found)[0][6] != "–"
+    assert not list(place.glob("runs/birnn-memory-*"))
+    pooled = compare(Classifier(**HELD, pooling="mean"), waves, cells="lstm,gru", seeds=1, trials=1)
+    assert any(note.startswith("The memory horizon of lstm and gru is not known: its mean pooling")
+               for note in pooled.notes)  # fmt: skip
+    assert math.isnan(pooled.entries["gru"].memory.horizon)
+
+
+def test_attention_needs_no_memory():
+    data, options, reading, _ = TASKS["translate"]
+    options = {**FAST, **options, "max_epochs": 1, "input_feeding": True}
+    found = compare("translate", data, cells="lstm,gru", options=options, seeds=1, trials=1,
+                    match="none", **reading)  # fmt: skip
+    assert "attention looks at all tokens" in found.entries["gru"].memory.why
 
 
 def test_few_sequences_are_all_learnt_from_in_the_end(waves):
@@ -328,7 +356,8 @@ def test_diverged_trainings_are_told(waves, monkeypatch):
     assert found.entries["gru"].runs[1].diverged == "it diverged"
     assert math.isnan(found.entries["gru"].values("accuracy")[1])
     assert found.differences[0].count == 2
-    assert any("gru diverged from 1 of 3 seeds (1)" in note for note in found.notes)
+    assert any("gru diverged from 1 of 3 seeds (1)" in said for said in found.sentences)
+    assert "over 2 of 3 seeds" in found.sentences[0]
     found.html()
     with pytest.raises(TrainingDivergedError, match="All 2 trials of gru diverged"):
         compare(Classifier(**HELD, seed=1), waves, cells="lstm,gru", **LITTLE)
@@ -342,6 +371,8 @@ def test_diverged_trainings_are_told(waves, monkeypatch):
         ("needs a test part", {"test_share": 0.0}),
         ("must be at least 0 and below 1", {"test_share": 1.5}),
         ("`seeds` = 0", {"seeds": 0}),
+        ("would not be tried", {"trials": 1, "learning_rates": (1e-4, 1e-2)}),
+        ("would not be tuned", {"trials": 1, "tune": ("dropout",)}),
         ("Unknown option 'layers'", {"options": {"layers": 2}}),
         ("is not a directory", {"output": __file__}),
     ],

@@ -24,9 +24,9 @@ EPOCHS = [{"epoch": 1, "step": 5, "train_loss": 1.0, "validation_loss": 0.9},
 
 def entry(name, accuracies, seconds=1.0, memory=None):
     runs = [
-        Training(k, {"accuracy": a, "loss": 1.0 - a},
+        Training(k, {} if a is None else {"accuracy": a, "loss": 1.0 - a},
                  {"usual": {"accuracy": 0.5, "loss": 0.7}}, 0.7, seconds * (1 + 0.01 * k), 1e-3,
-                 10, EPOCHS, 1000, 1, "p")
+                 10, [] if a is None else EPOCHS, 1000, 1, "p", "it did" if a is None else None)
         for k, a in enumerate(accuracies)
     ]  # fmt: skip
     trials = [Trial({}, 0.01, 0.8, 1.0), Trial({"learning_rate": 0.1}, 0.1, 0.7, 1.0)]
@@ -40,7 +40,7 @@ def comparison(entries, metric="accuracy", baselines=None, **more):
         "data.csv", "classify", metric, METRICS, named,
         {"usual": {"accuracy": 0.5, "loss": 0.7}} if baselines is None else baselines,
         differences({n: e.values(metric) for n, e in named.items()}),
-        differences({n: np.log([r.seconds for r in e.runs]) for n, e in named.items()}),
+        differences({n: e.log_seconds() for n, e in named.items()}),
         [], "a sequence", {"seeds": len(entries[0].runs), "seed": 0}, {"trainings": 3},
         {"longspan": "0"}, ["a note"], **more,
     )  # fmt: skip

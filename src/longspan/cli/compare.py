@@ -161,7 +161,7 @@ def print_comparison(made: Comparison) -> None:
 
     from longspan.comparison.report import headings, rows, score_headings, score_rows
 
-    seeds = made.settings["seeds"]
+    seeds = made.entries[made.best].interval(made.metric).count  # fewer where training diverged
     for title, columns, lines in (
         (f"{made.title}: means over {seeds} seeds", headings(made), rows(made)),
         ("All scores of the test part", score_headings(made), score_rows(made)),

@@ -32,10 +32,11 @@ class CompareConfig(BaseModel):
     them as they are, and 1 tunes nothing."""
 
     tune: tuple[Literal["learning_rate", "dropout", "weight_decay"], ...] = ("learning_rate",)
-    """What is tuned: learning_rate, dropout, weight_decay."""
+    """What is tuned: learning_rate, dropout, weight_decay; needs more than one trial."""
 
     learning_rates: tuple[Rate, Rate] | None = None
-    """Lowest and highest learning rate to try; by default a tenth and ten times the task's."""
+    """Lowest and highest learning rate to try, where it is tuned; by default a tenth and ten times
+    the task's."""
 
     match: Literal["parameters", "time", "none"] = "parameters"
     """What is the same for all cells, by choice of their hidden sizes: ``parameters``, their
@@ -67,4 +68,26 @@ class CompareConfig(BaseModel):
             raise ValueError("tune must name different options; trials=1 tunes nothing")
         if self.learning_rates is not None and self.learning_rates[0] >= self.learning_rates[1]:
             raise ValueError("learning_rates must be the lowest and the highest, e.g. 1e-4 1e-1")
+        return self
+
+    @model_validator(mode="after")
+    def _ignores_nothing(self) -> CompareConfig:
+        """Refuse what would have no say, so that nobody takes it for done."""
+        if self.learning_rates is not None and "learning_rate" not in self.tune:
+            raise ValueError(
+                f"learning_rates would not be tried: tune ({', '.join(self.tune)}) does not name "
+                "learning_rate. Add it (--tune), or leave learning_rates out"
+            )
+        if self.trials > 1:
+            return self
+        if self.learning_rates is not None:
+            raise ValueError(
+                "learning_rates would not be tried: trials=1 tunes nothing. Give more trials "
+                "(--trials), or leave learning_rates out; a single one is the task's learning_rate"
+            )
+        if "tune" in self.model_fields_set:
+            raise ValueError(
+                f"{', '.join(self.tune)} would not be tuned: trials=1 tunes nothing. Give more "
+                "trials (--trials), or leave tune out"
+            )
         return self

@@ -93,10 +93,33 @@ def contenders(
                 both = " It reads in both directions in any case." if always_both else ""
                 raise InputError(
                     f"{other.name!r} and {each.name!r} are the same here.{both} Leave one out, or "
-                    "give one an option that the other has not, such as "
-                    f"{each.name}:num_layers=2 or {each.name}:bidirectional=false."
+                    f"give one an option that the other has not, such as {_different(each)}."
                 )
     return found
+
+
+def _different(each: Contender) -> str:
+    """Return names for contenders like this one that are not the same."""
+    options = each.options
+    layers = _layers(type(each.config))
+    found = [_having(each.name, layers, options[layers] + 1)]
+    if options.get("bidirectional"):  # not every task has the option
+        found.append(_having(each.name.removeprefix(BOTH), "bidirectional", "false"))
+    return " or ".join(found)
+
+
+def _layers(config: type[BaseModel]) -> str:
+    """Return the option for a number of layers, of which an encoder has its own."""
+    return next(n for n in ("num_layers", "encoder_layers") if n in config.model_fields)
+
+
+def _having(name: str, option: str, value: object) -> str:
+    """Return the name of a contender with another value of an option."""
+    kept = [
+        part for part in name.split(":")
+        if part.partition("=")[0].strip().replace("-", "_") != option
+    ]  # fmt: skip
+    return ":".join([*kept, f"{option}={value}"])
 
 
 def cells_of(config: type[BaseModel]) -> tuple[str, ...]:
@@ -123,7 +146,7 @@ def _contender(
         if not sign:
             raise InputError(
                 f"{setting!r} in {name!r} must be an option and its value, such as "
-                f"{word}:num_layers=2."
+                f"{word}:{_layers(config)}=2."
             )
         if option not in config.model_fields:
             raise InputError(unknown_name("option", option, config.model_fields))

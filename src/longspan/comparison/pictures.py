@@ -29,10 +29,13 @@ def scores(made: Comparison) -> go.Figure:
     names = list(made.entries)
     runs = max(len(entry.runs) for entry in made.entries.values())
     for k in range(runs):
-        values = [metric.factor * made.entries[name].values(made.metric)[k] for name in names]
+        values = [metric.factor * made.entries[name].scored(made.metric)[k] for name in names]
+        # Of a seed that some cell did not finish, no score is part of a mean.
+        whole = k in _counted(made)
         made_figure.add_trace(
-            _points(names, values, f"seed {k + 1}", MUTED, mode="markers+lines",
-                    line={"width": 0.7, "color": "#cccccc"}, marker={"size": 6})
+            _points(names, values, f"seed {k + 1}{'' if whole else ', left out'}", MUTED,
+                    mode="markers+lines", line={"width": 0.7, "color": "#cccccc"},
+                    marker={"size": 6, "symbol": "circle" if whole else "circle-open"})
         )  # fmt: skip
     for k, (name, entry) in enumerate(made.entries.items()):
         mean, low, high, _ = (metric.factor * v for v in entry.interval(made.metric))
@@ -58,7 +61,7 @@ def scores(made: Comparison) -> go.Figure:
 def to_best(made: Comparison) -> go.Figure:
     """Return the difference of each cell from the best, with its corrected interval."""
     metric = made.metrics[made.metric]
-    others = made.to_best()
+    others = {n: each for n, each in made.to_best().items() if each.count}
     made_figure = figure(
         120 + 46 * len(others), xaxis_title=f"{metric.title}: difference from the best",
         hovermode="closest",
@@ -174,6 +177,12 @@ def memory(made: Comparison) -> go.Figure:
             made_figure.add_trace(line(known.lags, drawn, name, color))
             made_figure.add_vline(x=known.horizon, line_dash="dot", line_color=color)
     return made_figure
+
+
+def _counted(made: Comparison) -> set[int]:
+    """Return the numbers of the seeds by which cells are compared, counted from 0."""
+    found = made.entries[made.best].values(made.metric)
+    return set(np.flatnonzero(np.isfinite(found)).tolist())
 
 
 def _points(x: Any, y: Any, name: str, color: str, **more: Any) -> Any:

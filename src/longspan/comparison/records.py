@@ -3,8 +3,9 @@
     runs/CELL-KIND-KEY.json    what came of one training, with all that it depended on
     models/CELL-KEY/           the model of each cell's first seed
 
-KEY is a checksum of all that a result depends on: task, data, options, seed, versions. A killed
-comparison finds what is there; results of other data or options have other keys and are left alone.
+KEY is a checksum of all that a result depends on: task, data, options and what the files that they
+name hold, seed, versions. A killed comparison finds what is there; results of other data or options
+have other keys and are left alone.
 """
 
 from __future__ import annotations

@@ -47,13 +47,14 @@ def headings(made: Comparison) -> dict[str, str]:
     metric = made.metrics[made.metric]
     return {
         "cell": "",
-        _arrow(made, made.metric): f"{metric.meaning}; mean over seeds",
+        _arrow(made, made.metric): f"{metric.meaning}; mean over the seeds that all finished",
         "than best": "mean difference from the best cell, seed by seed; ✓ if it is real",
         "training, s": "median over seeds, validations included",
         "step, ms": "median optimiser step, median over seeds",
         "answer, ms": f"median time of {made.answer}, alone",
         "memory, steps": "steps back that hold 95 % of the influence on an output, of the model "
-        "of the first seed, with an interval over rows of the data",
+        "of the first seed, with an interval over rows of the data; – where that is no memory, or "
+        "not known: see the notes",
         "parameters": "of the network, all layers",
         "hidden size": "units of a layer and direction",
         "size, kB": "of the saved model",
@@ -90,12 +91,13 @@ def _arrow(made: Comparison, name: str) -> str:
 
 
 def _row(entry: Entry, made: Comparison, other: Difference | None) -> list[str]:
-    apart = "best"
-    if other is not None:
+    apart = "best" if entry.compared else "–"
+    if other is not None and entry.compared:
         value = made.metrics[made.metric].factor * other.mean
         apart = f"{value:+.2g}{' ✓' if other.real else ''}"
+    lost = f" ({len(entry.diverged)} diverged)" if entry.diverged else ""
     return [
-        entry.name, _spread(entry, made.metric, made), apart, f"{entry.seconds:.3g}",
+        entry.name, _spread(entry, made.metric, made) + lost, apart, f"{entry.seconds:.3g}",
         f"{1e3 * entry.step:.3g}", _milliseconds(entry.latency), memory_text(entry.memory),
         f"{entry.parameters:,}", str(entry.hidden_size), f"{entry.size / 1024:.0f}",
         f"{learning_rate_of(entry):.3g}",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from longspan.comparison.statistics import Difference, Interval, interval
+from longspan.comparison.statistics import Difference, Interval, interval, shared_seeds
 from longspan.comparison.subjects.subject import Metric
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class Entry:
         latency: Seconds of one answer, again and again, in turn with the other cells.
         size: Bytes of the saved model.
         memory: How far back it remembers.
+        compared: Whether it is; not if its training diverged from half of the seeds or more.
+        left_out: Seeds that it finished but another cell did not, so that they do not count.
     """
 
     name: str
@@ -137,14 +140,30 @@ class Entry:
     latency: list[float]
     size: int
     memory: Memory
+    compared: bool = True
+    left_out: tuple[int, ...] = ()
 
-    def values(self, metric: str) -> np.ndarray:
+    def scored(self, metric: str) -> np.ndarray:
         """Return a test score for each seed; NaN where training diverged."""
         return np.array([run.scores.get(metric, math.nan) for run in self.runs])
 
+    def values(self, metric: str) -> np.ndarray:
+        """Return the same, NaN also for the seeds that are left out."""
+        out = [run.seed in self.left_out for run in self.runs]
+        return np.where(out, math.nan, self.scored(metric))
+
     def interval(self, metric: str) -> Interval:
-        """Return the mean of a test score over seeds, with its interval."""
+        """Return the mean of a test score over the seeds that count, with its interval."""
         return interval(self.values(metric))
+
+    def log_seconds(self) -> np.ndarray:
+        """Return the logarithm of the seconds of training for each seed; NaN where it diverged."""
+        return np.log([math.nan if run.diverged else run.seconds for run in self.runs])
+
+    @property
+    def diverged(self) -> list[int]:
+        """Seeds from which training diverged."""
+        return [run.seed for run in self.runs if run.diverged]
 
     @property
     def hidden_size(self) -> int:
@@ -153,8 +172,9 @@ class Entry:
 
     @property
     def seconds(self) -> float:
-        """Median seconds of a training."""
-        return float(np.median([run.seconds for run in self.runs]))
+        """Median seconds of a training, of those that ended well if there are any."""
+        done = [run.seconds for run in self.runs if not run.diverged]
+        return float(np.median(done or [run.seconds for run in self.runs]))
 
     @property
     def step(self) -> float:
@@ -165,6 +185,9 @@ class Entry:
 @dataclass(frozen=True)
 class Comparison:
     """Cells on one task and one set of data.
+
+    Where training diverged, means and differences are those of the seeds that all cells finished;
+    see `longspan.comparison.statistics.shared_seeds`.
 
     Attributes:
         title: What was learnt from.
@@ -198,9 +221,20 @@ class Comparison:
     versions: dict[str, str]
     notes: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Have every cell count the seeds by which the differences are taken."""
+        scored = {name: entry.scored(self.metric) for name, entry in self.entries.items()}
+        names, shared = shared_seeds(scored)
+        entries = {}
+        for name, entry in self.entries.items():
+            out = np.isfinite(scored[name]) & ~shared & (name in names)
+            seeds = tuple(run.seed for run, lost in zip(entry.runs, out, strict=True) if lost)
+            entries[name] = replace(entry, compared=name in names, left_out=seeds)
+        object.__setattr__(self, "entries", entries)
+
     @property
     def best(self) -> str:
-        """The cell whose mean of the deciding score is best."""
+        """The cell that is compared whose mean of the deciding score is best."""
         return best_of(self.entries, self.metric, self.metrics[self.metric].higher)
 
     def to_best(self, differences: list[Difference] | None = None) -> dict[str, Difference]:
@@ -215,8 +249,9 @@ class Comparison:
         """Return a row for each cell, in the order given.
 
         Columns: ``cell``, ``hidden_size``, ``parameters``, ``learning_rate``; each test score as
-        its mean over seeds with ``_low`` and ``_high``; ``difference``, ``difference_low``,
-        ``difference_high`` and ``real`` against the best cell; ``training_seconds`` and
+        its mean over seeds with ``_low`` and ``_high``; ``diverged``, a number of seeds;
+        ``difference``, ``difference_low``, ``difference_high`` and ``real`` against the best cell,
+        None if it is not compared; ``training_seconds`` and
         ``step_seconds`` (medians over seeds), ``latency_seconds`` (median), ``bytes``,
         ``memory_horizon``.
         """
@@ -245,9 +280,10 @@ class Comparison:
         for name in self.metrics:
             mean, low, high, _ = entry.interval(name)
             row |= {name: mean, f"{name}_low": low, f"{name}_high": high}
-        other = self.to_best().get(entry.name)
+        other = self.to_best().get(entry.name) if entry.compared else None
         row |= {
-            "difference": other.mean if other else 0.0,
+            "diverged": len(entry.diverged),
+            "difference": other.mean if other else 0.0 if entry.compared else None,
             "difference_low": other.low if other else None,
             "difference_high": other.high if other else None,
             "real": other.real if other else None,
@@ -264,12 +300,12 @@ def learning_rate_of(entry: Entry) -> float:
 
 
 def best_of(entries: dict[str, Entry], metric: str, higher: bool) -> str:
-    """Return the name of the cell with the best mean; those without any come last."""
+    """Return the name of the cell with the best mean; those that are not compared come last."""
     sign = 1.0 if higher else -1.0
 
     def rank(name: str) -> float:
         mean = entries[name].interval(metric).mean
-        return -math.inf if math.isnan(mean) else sign * mean
+        return sign * mean if entries[name].compared and not math.isnan(mean) else -math.inf
 
     return max(entries, key=rank)
 
@@ -286,13 +322,15 @@ def against(name: str, differences: list[Difference]) -> dict[str, Difference]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: NaN and infinity are None."""
+    """Return a value as JSON has it: NaN and infinity are None, a path is its text."""
     if isinstance(value, dict):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
     return value.item() if isinstance(value, np.generic) else value
 
 

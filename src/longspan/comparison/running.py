@@ -87,6 +87,8 @@ def compare(
     """
     given = {"cells": cells, "seeds": seeds, "trials": trials, "tune": tune, "metric": metric,
              "learning_rates": learning_rates, "match": match}  # fmt: skip
+    # What was not asked for cannot be in vain.
+    given = {n: v for n, v in given.items() if v != CompareConfig.model_fields[n].default}
     asked: CompareConfig = checked(CompareConfig, given) if how is None else how
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(
@@ -136,11 +138,8 @@ class _Comparing:
         runs = self._runs(tuned)
         metrics, metric = self._metrics(runs)
         entries = self._entries(tuned, trials, chosen, runs)
-        values = {name: entry.values(metric) for name, entry in entries.items()}
-        seconds = {
-            name: np.log([math.nan if run.diverged else run.seconds for run in entry.runs])
-            for name, entry in entries.items()
-        }
+        values = {name: entry.scored(metric) for name, entry in entries.items()}
+        seconds = {name: entry.log_seconds() for name, entry in entries.items()}
         baselines: dict[str, dict[str, float]] = {}
         for own in runs.values():
             for run in own:
@@ -297,6 +296,9 @@ class _Comparing:
         """Return how far back a cell remembers, which is measured unless there is a record."""
         if model is None:
             return Memory(why="its training diverged")
+        why = self.subject.no_memory(model)
+        if why is not None:
+            return Memory(why=why)
         settings = {**self.common, "options": each.plain, "rows": ROWS, "steps": STEPS}
         record = self.records.get(each.name, "memory", settings)
         if record is not None:
@@ -332,16 +334,13 @@ class _Comparing:
 
     def _notes(self, entries: dict[str, Entry]) -> list[str]:
         found = [*self.notes, *self.records.notes]
-        for entry in entries.values():
-            lost = [run.seed for run in entry.runs if run.diverged]
-            if lost:
+        for why in dict.fromkeys(entry.memory.why for entry in entries.values()):
+            if why is not None:
+                names = [entry.name for entry in entries.values() if entry.memory.why == why]
                 found.append(
-                    f"{entry.name} diverged from {len(lost)} of {len(entry.runs)} seeds "
-                    f"({', '.join(map(str, lost))}); they are left out, which flatters it."
+                    f"The memory horizon of {sentences.listed(names)} is not known: "
+                    f"{why.rstrip('.')}."
                 )
-            if entry.memory.why:
-                why = entry.memory.why.rstrip(".")
-                found.append(f"The memory horizon of {entry.name} is not known: {why}.")
         processes = {run.process for entry in entries.values() for run in entry.runs}
         if len(processes) > 1:
             found.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from longspan.comparison.results import Comparison, against
+from longspan.comparison.results import Comparison, Entry, against
 from longspan.comparison.statistics import ALPHA, POWER, Difference
 from longspan.comparison.subjects.subject import Metric
 
@@ -12,7 +12,8 @@ from longspan.comparison.subjects.subject import Metric
 def of(made: Comparison) -> list[str]:
     """Return sentences on a comparison: the verdict, each difference, the baseline, the times."""
     found = [verdict(made)]
-    found += [_difference(each, made) for each in made.to_best().values()]
+    found += [_diverged(entry) for entry in made.entries.values() if entry.diverged]
+    found += [_difference(each, made) for each in _compared(made).values()]
     found += _others(made)
     found += [_baseline(made)] if made.baselines else []
     found += _times(made)
@@ -24,10 +25,13 @@ def verdict(made: Comparison) -> str:
     best, metric = made.best, made.metrics[made.metric]
     mean, low, high, count = made.entries[best].interval(made.metric)
     own = f"{best} is best by {metric.title}, {shown(mean, metric)}"
-    others = made.to_best()
+    others, seeds = _compared(made), len(made.entries[best].runs)
     if count < 2:
         return f"{own}, from a single seed: whether that is more than chance cannot be said."
-    own += f" ({shown(low, metric)} to {shown(high, metric)} over {count} seeds)"
+    over = f"{count} seeds" if count == seeds else f"{count} of {seeds} seeds"
+    own += f" ({shown(low, metric)} to {shown(high, metric)} over {over})"
+    if not others:
+        return f"{own}; no other cell can be compared with it."
     real = [name for name, each in others.items() if each.real]
     unclear = [name for name, each in others.items() if not each.real]
     if not unclear:
@@ -51,6 +55,20 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def _compared(made: Comparison) -> dict[str, Difference]:
+    """Return the differences from the best, of the cells that are compared."""
+    return {n: each for n, each in made.to_best().items() if made.entries[n].compared}
+
+
+def _diverged(entry: Entry) -> str:
+    """Return what it means that training of a cell diverged."""
+    lost = ", ".join(map(str, entry.diverged))
+    own = f"{entry.name} diverged from {len(entry.diverged)} of {len(entry.runs)} seeds ({lost})"
+    if not entry.compared:
+        return f"{own}: too few are left, so it is not compared."
+    return f"{own}: these are left out for all cells, which flatters it."
+
+
 def _difference(each: Difference, made: Comparison) -> str:
     """Return what is known of a cell by comparison with the best."""
     metric = made.metrics[made.metric]
@@ -59,7 +77,7 @@ def _difference(each: Difference, made: Comparison) -> str:
             f"{each.first} and {each.second} can be compared from {each.count or 'no'} seed: too "
             "few to judge by."
         )
-    # The best mean is that of the other cell, so this one is worse, or its equal.
+    # The best mean over these very seeds is that of the other cell: this one is worse, or equal.
     worse = each.turned() if metric.higher else each
     own = f"{each.first} is worse than {each.second} by {_apart(worse.mean, metric)}"
     if each.mean == 0.0:
@@ -106,7 +124,7 @@ def _baseline(made: Comparison) -> str:
         return f"No predictor without learning has a {metric.title}."
     name = max(known, key=lambda n: sign * known[n])
     own = f"What needs no learning ({name}) has {metric.title} {shown(known[name], metric)}"
-    means = {n: e.interval(made.metric) for n, e in made.entries.items()}
+    means = {n: e.interval(made.metric) for n, e in made.entries.items() if e.compared}
     behind = [n for n, i in means.items() if not sign * i.mean > sign * known[name]]
     if len(behind) == len(means):
         return f"{own}; no cell beats that."
@@ -117,16 +135,27 @@ def _baseline(made: Comparison) -> str:
 
 def _times(made: Comparison) -> list[str]:
     """Return how long trainings take, by comparison with the fastest."""
-    fastest = min(made.entries, key=lambda name: made.entries[name].seconds)
+    fastest = _fastest(made)
     own = f"{fastest} trains fastest, in {made.entries[fastest].seconds:.3g} s (median)"
     parts = []
     for name, each in against(fastest, made.speed).items():
+        if not each.count:
+            continue
         ratio = f"{name} takes {math.exp(each.mean):.2f} times as long"
         if not math.isnan(each.low):
             ratio += f" ({math.exp(each.low):.2f} to {math.exp(each.high):.2f}"
             ratio += ", real)" if each.real else ", not shown to be real)"
         parts.append(ratio)
-    return [f"{own}; {'; '.join(parts)}."]
+    return [f"{'; '.join([own, *parts])}."]
+
+
+def _fastest(made: Comparison) -> str:
+    """Return the cell that no other is faster than, by the times that are compared."""
+    for name in made.entries:
+        others = [each for each in against(name, made.speed).values() if each.count]
+        if others and all(each.mean >= 0.0 for each in others):
+            return name
+    return min(made.entries, key=lambda name: made.entries[name].seconds)
 
 
 #: What an interval of a difference means.
@@ -136,5 +165,6 @@ MEANING = (
     f"correction for all pairs of cells, so that cells that are equal are called different in at "
     f"most {100 * ALPHA:.0f} % of comparisons. The seeds vary initial weights, dropout and the "
     "order of batches; the parts of the data are the same, so another test part would add its own "
-    "chance."
+    "chance. Where training diverged, means and differences are those of the seeds that all cells "
+    "finished."
 )

@@ -7,6 +7,10 @@ pairs; all of them count, because which cell is the best is known only after loo
 sorts the pairs by their p-values and gives the j-th α' = α / (m - j + 1), until the first that does
 not pass; that one and all after it keep its level. So an interval leaves 0 out exactly where Holm's
 test rejects, and the probability that any pair of equal cells is called different is at most α.
+
+Where training diverged from some seeds, all pairs are compared by the same seeds, those that all
+cells finished (`shared_seeds`): then a difference of means is the mean of the differences, and no
+two statements about the same cells can contradict each other.
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ class Difference:
         real: Whether the corrected interval leaves 0 out.
         detectable: Difference that would have been seen with probability `POWER`; NaN if the
             differences do not vary, or there are fewer than two.
-        count: Seeds that both have.
+        count: Seeds it is taken from; 0 where one of the cells is not compared.
     """
 
     first: str
@@ -96,14 +100,40 @@ def differences(
     """Return the differences of all pairs, in the order of their names.
 
     Args:
-        values: A value for each seed by cell, all as many; NaN where there is none.
+        values: A value for each seed by cell, all as many; NaN where there is none. Only the seeds
+            that `shared_seeds` finds are looked at.
         alpha: Probability of calling any pair of equal cells different.
     """
-    pairs = [_Pair.of(a, b, values[a], values[b]) for a, b in combinations(values, 2)]
+    names, shared = shared_seeds(values)
+    kept = {n: np.where(shared & (n in names), np.asarray(v, float), np.nan)
+            for n, v in values.items()}  # fmt: skip
+    pairs = [_Pair.of(a, b, kept[a], kept[b]) for a, b in combinations(kept, 2)]
     levels, adjusted = holm([pair.p for pair in pairs], alpha)
     return [
         pair.judged(level, own) for pair, level, own in zip(pairs, levels, adjusted, strict=True)
     ]
+
+
+def shared_seeds(
+    values: Mapping[str, Sequence[float] | np.ndarray],
+) -> tuple[list[str], np.ndarray]:
+    """Return the cells that can be compared, and whether they all have a value from each seed.
+
+    A cell that has values from half of the seeds or fewer is not compared: it would leave the
+    others too few. If the rest have no seed in common, the one with most values is left alone.
+
+    Args:
+        values: As `differences` takes them; what is infinite is no value either.
+    """
+    finite = {name: np.isfinite(np.asarray(own, float)) for name, own in values.items()}
+    if not finite:
+        return [], np.zeros(0, bool)
+    names = [name for name, own in finite.items() if 2 * own.sum() > len(own)]
+    shared = np.logical_and.reduce([finite[name] for name in names or finite])
+    if not names or not shared.any():
+        names = [max(finite, key=lambda name: finite[name].sum())]
+        shared = finite[names[0]]
+    return names, shared
 
 
 def holm(p: Sequence[float], alpha: float = ALPHA) -> tuple[list[float], list[float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from longspan.comparison.subjects.subject import Metric, Subject, need
+from longspan.comparison.subjects.subject import Metric, Subject, contents, need
 from longspan.tasks.classify.config import ClassifyConfig
 from longspan.tasks.classify.given import Given, given, without
 from longspan.tasks.classify.scores import METRICS
@@ -66,9 +66,10 @@ class Classes(Subject):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The three parts."""
+        """The three parts, and what a file of vectors holds."""
         every = {"training": self.training, "validation": self.validation, "test": self.test}
-        return {name: (part.data, part.labels) for name, part in every.items()}
+        own = {name: (part.data, part.labels) for name, part in every.items()}
+        return {**own, **contents(self.config)}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -118,6 +119,20 @@ class Classes(Subject):
     def looked_into(self) -> tuple[Any, dict[str, Any]]:
         """The test part."""
         return self.test.data, {"labels": self.test.labels}
+
+    def no_memory(self, model: Any) -> str | None:
+        """Return that other states than the last are looked at, if they are.
+
+        Lags count from the end, where a state that is read backwards has just begun.
+        """
+        encoder = model.network_.encoder
+        if encoder.recurrent.bidirectional:
+            how = "it reads in both directions"
+        elif encoder.pooling.kind != "last":
+            how = f"its {encoder.pooling.kind} pooling looks at all states"
+        else:
+            return None
+        return f"{how}, so a step far from the end reaches the output without being remembered"
 
 
 def _pair(part: Given) -> tuple[Any, np.ndarray]:

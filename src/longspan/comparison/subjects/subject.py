@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -107,6 +108,11 @@ class Subject(ABC):
     def looked_into(self) -> tuple[Any, dict[str, Any]]:
         """What `longspan.insight.inspect` takes to look into a model: data and more arguments."""
 
+    def no_memory(self, model: Any) -> str | None:
+        """Return why influence by lag is no memory of a fitted estimator, or None if it is."""
+        del model
+        return None
+
     @property
     def answers_in_a_call(self) -> int:
         """How many answers such a call gives."""
@@ -149,6 +155,23 @@ def need(part: Any, name: str, how: str) -> Any:
     if part is None or not len(part):
         raise InputError(f"A comparison needs a {name} part, and there is none. Give {how}.")
     return part
+
+
+def contents(config: BaseModel) -> dict[str, str]:
+    """Return a checksum of each file that an option names: its path says nothing of what it holds.
+
+    Raises:
+        InputError: If one cannot be read.
+    """
+    found = {}
+    for name, path in config:
+        if isinstance(path, Path):
+            try:
+                with path.open("rb") as file:
+                    found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                raise InputError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return found
 
 
 def _feed(found: Any, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from longspan.comparison.subjects.subject import Metric, Subject, need
+from longspan.comparison.subjects.subject import Metric, Subject, contents, need
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.parts import Reading, as_text, divide, given_part
 from longspan.tasks.tag.scores import METRICS, main_metric
@@ -49,8 +49,8 @@ class Tags(Subject):
 
     @property
     def parts(self) -> dict[str, Any]:
-        """The three parts."""
-        return {"parts": self.divided}
+        """The three parts, and what a file of vectors holds."""
+        return {"parts": self.divided, **contents(self.config)}
 
     @property
     def sizes(self) -> dict[str, int]:

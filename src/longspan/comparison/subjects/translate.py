@@ -75,6 +75,15 @@ class Translations(Subject):
         sources, targets = _sides(self.test)
         return sources, {"target": targets}
 
+    def no_memory(self, model: Any) -> str | None:
+        """Return that only the encoder could be looked into, if so: see `longspan.insight`."""
+        if not model.engine_.network.input_feeding:
+            return None
+        return (
+            "with input feeding only the encoder is looked into, and attention looks at all tokens "
+            "of the source, which needs no memory"
+        )
+
 
 def _sides(pairs: Pairs) -> tuple[list[str], list[str]]:
     return list(pairs.sources), list(pairs.targets)
