@@ -408,6 +408,26 @@ class Pairs(torch.nn.Module):
         return output.repeat(1, 2, 1)
 
 
+class Twice(torch.nn.Module):
+    """A network that runs one layer twice over all steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru = GRU(3, 3)
+
+    def forward(self, x):
+        return self.gru(self.gru(x)[0])[0]
+
+
+def test_the_influence_through_a_layer_that_runs_twice_is_that_on_its_first_inputs():
+    torch.manual_seed(0)
+    network, x = Twice(), torch.randn(7, 2, 3)
+    jacobian = torch.autograd.functional.jacobian(lambda v: network(v)[-1], x)
+    expected = [jacobian[b, :, :, b].square().sum((0, 2)).sqrt().flip(0) for b in range(2)]
+    found = inspect_module(network, x).horizon
+    np.testing.assert_allclose(found.influence, torch.stack(expected).mean(0), rtol=1e-4)
+
+
 def test_every_part_of_a_module_keeps_its_mode():
     network = torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.Dropout(), Net())
     network.train()

@@ -276,9 +276,12 @@ def seen_input(layer: nn.Module, call: Callable[[], Any]) -> Tensor:
 
 @contextmanager
 def reading(layer: nn.Module, x: Tensor) -> Iterator[None]:
-    """Let a recurrent layer read `x`, (T, B, I), in place of what it is called with."""
-    given = _time_first(layer, x)
-    handle = layer.register_forward_pre_hook(lambda _, args: (given, *args[1:]))
+    """Let a recurrent layer read `x`, (T, B, I), in place of what it is called with first."""
+    left = [_time_first(layer, x)]
+    # Where it runs again, over its own outputs say, these come from `x` already.
+    handle = layer.register_forward_pre_hook(
+        lambda _, args: (left.pop(), *args[1:]) if left else None
+    )
     try:
         yield
     finally:
