@@ -192,6 +192,7 @@ BAD = {
     r"must be numeric, got 'x' in row 1": ({"y": ["1", "x", "3"]}, {"target": "y"}),
     "infinite values": ({"y": [1.0, float("inf")]}, {"target": "y"}),
     "is missing. Check": ({"y": [None, None]}, {"target": "y"}),
+    "holds numbers as text": ({"y": ["1", "2"]}, {"target": "y"}),
     r"cannot be read as dates: 'soon' in row 1": (
         {"date": ["2024-01-01", "soon"], "y": [1.0, 2.0]},
         {"target": "y"},
@@ -231,6 +232,16 @@ def test_bad_tables_say_what_is_wrong(message):
     columns, roles = BAD[message]
     with pytest.raises(InputError, match=message):
         panel_of(pl.DataFrame(columns), **roles)
+
+
+def test_a_file_with_an_empty_target_says_that_it_has_no_values(tmp_path):
+    (tmp_path / "t.csv").write_text("step,y\n0,\n1,\n2,\n")
+    with pytest.raises(InputError, match="Every value of the target 'y' is missing"):
+        panel_of(tmp_path / "t.csv", target="y", time="step")
+    (tmp_path / "two.csv").write_text("step,y,z\n0,,1\n1,,2\n2,,3\n")
+    panel, _ = panel_of(tmp_path / "two.csv", target=["y", "z"], time="step")
+    assert panel.ids == ("z",)
+    assert any("no observed value" in note for note in panel.notes)
 
 
 def test_bad_sources_say_what_is_needed(tmp_path):

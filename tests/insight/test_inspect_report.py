@@ -10,7 +10,7 @@ from tests.insight.inspected import ALL
 from tests.insight.pages import HOSTILE, browser, check_in_browser, parsed, without_plotly
 
 from longspan.insight import inspect
-from longspan.insight.inspect_figures import visible
+from longspan.insight.inspect_figures import by_channel, time_scales, visible
 from longspan.insight.inspect_report import cards, inspect_verdict, shaded
 from longspan.insight.page import write_page
 
@@ -124,6 +124,46 @@ def test_empty_cases_still_make_a_page(text):
 def test_tokens_below_an_axis_cannot_be_tags():
     assert visible("<b>&") == "&lt;b>&amp;"
     assert visible("x" * 30) == "x" * 23 + "…"
+
+
+def test_units_that_forget_nothing_are_counted_and_not_drawn(text):
+    first, second = text.units[0], replace(text.units[0], layer="other")
+    some = replace(first, time_scales=np.array([np.inf, 2.0, np.inf, 8.0]))
+    none = replace(second, time_scales=np.full(3, np.inf))
+    made = time_scales([some, none])
+    assert made.data[0].name == f"{first.layer} (∞ for 2 of 4 units)"
+    assert made.data[0].y == (None, None, 8.0, 2.0)
+    assert made.data[0].x == (12.5, 37.5, 62.5, 87.5)
+    assert made.data[1].name == "other (∞ for 3 of 3 units)"
+    assert made.data[1].y == (None,) * 3
+    assert made.layout.annotations == ()
+    alone = time_scales([none])
+    assert alone.layout.showlegend
+    assert "no unit forgets" in alone.layout.annotations[0].text
+    one = time_scales([replace(first, time_scales=np.array([np.inf, 3.0]))])
+    assert one.data[0].mode == "markers"
+    plain = time_scales([replace(first, time_scales=np.array([1.0, 3.0]))])
+    assert plain.data[0].name == first.layer
+    assert plain.layout.annotations == ()
+
+
+def test_channels_with_like_names_have_a_row_each():
+    found = of("forecaster").attributions[0]
+    names = [f"store_location_identifier = {k}" for k in "ABC"]
+    names += ["<b>", *["the same long name of a channel that comes twice"] * 2]
+    own = replace(found, channels=tuple(names), by_channel=np.full(6, 1.0),
+                  table=np.arange(6.0)[:, None] + np.zeros((6, len(found.offsets))))  # fmt: skip
+    made = by_channel(own, "step")
+    assert made.data[0].y == tuple(range(6))
+    assert len(made.data[0].z) == 6
+    ticks = made.layout.yaxis.ticktext
+    assert len(set(ticks)) == 6
+    assert ticks[0].startswith("store_")
+    assert "= A  17 %" in ticks[0]
+    assert ticks[3].startswith("&lt;b&gt;")
+    assert "(4)" in ticks[4]
+    assert made.data[0].text[2][0] == names[2]
+    assert made.data[0].customdata[2][0] == "2"
 
 
 @pytest.mark.browser

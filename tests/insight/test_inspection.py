@@ -195,15 +195,29 @@ def test_one_row_of_one_step():
 def test_a_large_vocabulary_is_estimated(monkeypatch):
     exact = of("language model")
     monkeypatch.setattr("longspan.insight.examine.BUDGET", 0.0)
-    monkeypatch.setattr("longspan.insight.examine.PROBES", 400)
+    count = len(inspected.language().codec_.symbols)
+    monkeypatch.setattr("longspan.insight.examine.PROBES", count - 1)
     found = of("language model")
     assert exact.probes == 0
-    assert found.probes == len(inspected.language().codec_.symbols)
+    assert found.probes == count - 1
     near = slice(0, 4)
     np.testing.assert_allclose(
         found.horizon.influence[near], exact.horizon.influence[near], rtol=0.5
     )
     assert "estimated by" in found.html()
+
+
+def test_no_more_outputs_than_probes_are_exact(monkeypatch):
+    torch.manual_seed(0)
+    layer, x = GRU(3, 5), torch.randn(8, 2, 3)
+    exact = inspect_module(layer, x)
+    monkeypatch.setattr("longspan.insight.examine.BUDGET", 0.0)
+    monkeypatch.setattr("longspan.insight.examine.PROBES", 5)
+    found = inspect_module(layer, x)
+    assert found.probes == 0
+    np.testing.assert_array_equal(found.horizon.influence, exact.horizon.influence)
+    monkeypatch.setattr("longspan.insight.examine.PROBES", 4)
+    assert inspect_module(layer, x).probes == 4
 
 
 def test_advice_knows_the_data_and_the_training():
@@ -298,6 +312,135 @@ def test_a_layer_with_ragged_rows_can_be_inspected():
     assert np.isfinite(found.horizon.influence).all()
 
 
+class Shortened(torch.nn.Module):
+    """A convolution that halves time, before the recurrent layer."""
+
+    def __init__(self, whole=False):
+        super().__init__()
+        self.after = GRU(5, 5)  # registered first, runs second
+        self.front, self.lstm = torch.nn.Conv1d(3, 4, 3, stride=2), LSTM(4, 5)
+        self.whole = whole
+
+    def below(self, x):
+        return self.front(x.permute(1, 2, 0)).permute(2, 0, 1)
+
+    def above(self, z, lengths=None):
+        output = self.after(self.lstm(z, lengths=lengths)[0], lengths=lengths)[0]
+        return output if self.whole else output[-1]
+
+    def forward(self, x):
+        return self.above(self.below(x))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_module_may_shorten_time_before_its_recurrent_layer(whole):
+    torch.manual_seed(0)
+    network, x = Shortened(whole).eval(), torch.randn(20, 4, 3)
+    found = inspect_module(network, x)
+    z = network.below(x).detach()
+    assert len(z) == 9
+    last = (lambda v: network.above(v)[-1]) if whole else network.above
+    jacobian = torch.autograd.functional.jacobian(last, z)
+    expected = [jacobian[b, :, :, b].square().sum((0, 2)).sqrt().flip(0) for b in range(4)]
+    np.testing.assert_allclose(found.horizon.influence, torch.stack(expected).mean(0), rtol=1e-4)
+    assert found.ablation.contexts.tolist() == contexts_up_to(9)
+    for context, loss in zip(found.ablation.contexts, found.ablation.losses, strict=True):
+        own = 0.5 * last(z[-context:]).square().sum(1).mean().detach()
+        assert loss == pytest.approx(float(own), rel=1e-5)
+    assert found.trajectories[0].names == tuple(str(k) for k in range(9))
+    assert len(found.attributions[0].shown) == 20
+    assert "reads 9 steps where the inputs have 20" in found.notes[0]
+    assert found.notes[0] in found.html()
+    assert inspect_module(Net(), torch.randn(5, 2, 3)).notes == ()
+
+
+def test_shortened_rows_of_different_lengths_need_their_own_lengths():
+    torch.manual_seed(0)
+    network, x = Shortened(True).eval(), torch.randn(20, 3, 3)
+    lengths = torch.tensor([20, 7, 12])
+
+    def call(x, lengths):
+        return network.above(network.below(x), (lengths - 1) // 2)
+
+    found = inspect_module(network, x, call=call, lengths=lengths)
+    assert len(found.horizon.lags) == 9
+    z = network.below(x).detach()[:3, [1]]  # 3 of its steps are of the row of 7 alone
+    alone = inspect_module(torch.nn.Sequential(Above(network)), z)
+    own = inspect_module(network, x[:, [1]], call=call, lengths=lengths[[1]])
+    np.testing.assert_allclose(own.horizon.influence, alone.horizon.influence, rtol=1e-4)
+    assert own.loss == pytest.approx(alone.loss, rel=1e-5)
+    with pytest.raises(InputError, match="reads 9 steps where `x` has 20, and is not told"):
+        inspect_module(network, x, call=lambda x, _: network(x), lengths=lengths)
+
+
+class Above(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, z):
+        return self.network.above(z)
+
+
+class Stepping(torch.nn.Module):
+    """A network that steps its recurrent layer by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = LSTM(3, 4)
+
+    def forward(self, x):
+        state, output = None, x
+        for step in x:
+            output, state = self.lstm(step[None], state)
+        return output[-1]
+
+
+class Pairs(torch.nn.Module):
+    """A network whose recurrent layer reads two rows as one."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = LSTM(6, 4)
+
+    def forward(self, x):
+        output = self.lstm(torch.cat(x.chunk(2, 1), -1))[0]
+        return output.repeat(1, 2, 1)
+
+
+class Twice(torch.nn.Module):
+    """A network that runs one layer twice over all steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru = GRU(3, 3)
+
+    def forward(self, x):
+        return self.gru(self.gru(x)[0])[0]
+
+
+def test_the_influence_through_a_layer_that_runs_twice_is_that_on_its_first_inputs():
+    torch.manual_seed(0)
+    network, x = Twice(), torch.randn(7, 2, 3)
+    jacobian = torch.autograd.functional.jacobian(lambda v: network(v)[-1], x)
+    expected = [jacobian[b, :, :, b].square().sum((0, 2)).sqrt().flip(0) for b in range(2)]
+    found = inspect_module(network, x).horizon
+    np.testing.assert_allclose(found.influence, torch.stack(expected).mean(0), rtol=1e-4)
+
+
+def test_every_part_of_a_module_keeps_its_mode():
+    network = torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.Dropout(), Net())
+    network.train()
+    network[0].eval()
+    network[2].lstm.eval()
+    before = {name: module.training for name, module in network.named_modules()}
+    assert inspect_module(network, torch.randn(4, 2, 3)).loss > 0
+    assert {name: module.training for name, module in network.named_modules()} == before
+    with pytest.raises(InputError):
+        inspect_module(network, torch.randn(4, 2, 3), call=lambda x, _: x[0, 0])
+    assert {name: module.training for name, module in network.named_modules()} == before
+
+
 @pytest.mark.parametrize(
     ("network", "x", "more", "message"),
     [
@@ -310,6 +453,9 @@ def test_a_layer_with_ragged_rows_can_be_inspected():
         (GRU(2, 3), torch.zeros(3, 1, 2), {"channels": ["a"]}, "`channels` must be 2 names"),
         (Net(), torch.zeros(3, 1, 3), {"lengths": [2]}, "needs `call`"),
         (GRU(2, 3), torch.zeros(3, 1, 2), {"call": lambda x, _: x[0, 0]}, "`call` must return"),
+        (Net(), torch.zeros(9, 1, 3), {"call": lambda x, _: Net()(x)}, "was not called"),
+        (Stepping(), torch.zeros(9, 1, 3), {}, "'lstm' is called 9 times"),
+        (Pairs(), torch.zeros(3, 4, 3), {}, "No recurrent layer runs over the 4 rows"),
     ],
 )
 def test_modules_that_cannot_be_inspected_are_refused(network, x, more, message):

@@ -95,6 +95,16 @@ def test_long_sequences_are_cut_and_named_by_their_end():
     assert "last 4 steps" in subject.notes[0]
 
 
+def test_the_shown_sequence_is_counted_among_all_that_are_given():
+    series = [np.full((3 + k, 2), 0.1) for k in range(6)]
+    labels = ["new", "slow", "new", "fast", "slow", "fast"]
+    for number in (1, 3, 4, 5):
+        look = replace(LOOK, sequence=number)
+        found = subject_of(inspected.classifier(), series, look, labels=labels)
+        assert len(found.names[0]) == 3 + number
+        assert found.answers[0].startswith(f"Is {labels[number]}")
+
+
 def test_texts_of_a_classifier_are_read_with_their_beginning():
     _, subject = of("classifier of texts", replace(LOOK, sequence=0))
     assert subject.names[0] == ["\n", *["good", "film", "that", "i", "liked"]]
@@ -259,6 +269,14 @@ def test_a_forecaster_can_do_without_data_and_shows_the_series_that_is_asked_for
         ("tagger", [["a"]], LOOK, {"labels": [["B-other"]]}, "No word has a label"),
         ("tagger", SENTENCES, replace(LOOK, sequence=99), {"labels": inspected.LABELS},
          "`sequence` must lie between"),
+        ("tagger", [["a"], ["a"]], replace(LOOK, sequence=0), {"labels": [["B-other"], ["O"]]},
+         "Sequence 0 .* has no word with a label"),
+        ("tagger", [["a"], ["a"]], replace(LOOK, sequence=2), {"labels": [["B-other"], ["O"]]},
+         "between 0 and 1,"),
+        ("classifier", [np.zeros((5, 2))] * 3, replace(LOOK, sequence=1),
+         {"labels": ["slow", "other", "fast"]}, "Sequence 1 .* has a label that the model does"),
+        ("classifier", [np.zeros((5, 2))] * 3, replace(LOOK, sequence=3),
+         {"labels": ["slow", "other", "fast"]}, "between 0 and 2, as there are 3 of them"),
         ("translator", [("1", "")], LOOK, {}, "no pair with text on both sides"),
     ],
 )  # fmt: skip

@@ -134,6 +134,8 @@ def numeric(column: pl.Series, role: str) -> np.ndarray:
     """
     import polars as pl
 
+    if column.null_count() == len(column):  # of a file, an empty column comes as text
+        return np.full(len(column), np.nan, np.float32)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
         converted = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else None
         if converted is None:
@@ -141,6 +143,11 @@ def numeric(column: pl.Series, role: str) -> np.ndarray:
                 f"The {role} column {column.name!r} holds {column.dtype}, numbers are needed."
             )
         bad = (converted.is_null() & column.is_not_null()).arg_true().head(SHOWN).to_list()
+        if not bad:
+            raise InputError(
+                f"The {role} column {column.name!r} holds numbers as text, numbers are needed. "
+                "Convert it."
+            )
         shown = ", ".join(f"{column[row]!r} in row {row}" for row in bad)
         raise InputError(
             f"The {role} column {column.name!r} must be numeric, got {shown} (rows counted from "

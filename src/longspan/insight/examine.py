@@ -22,7 +22,8 @@ from longspan.insight.watch import Seen, watching
 from longspan.tasks.inspection import Explained, Look, Subject, cost_of
 from longspan.tasks.running import versions
 
-#: Operations that a Jacobian may cost; beyond that it is estimated by so many probes.
+#: Operations that a Jacobian may cost; beyond that it is estimated by so many probes, unless it has
+#: no more outputs than that: a probe costs a backward pass, as an output does.
 BUDGET, PROBES = 4e11, 16
 #: Operations that may be spent to divide the way of integrated gradients, and its parts at most.
 REFINING, MOST_PARTS = 1e12, 32
@@ -130,7 +131,7 @@ def _memory(subject: Subject, seed: int) -> tuple[Horizon, Horizon | None, int]:
     with torch.no_grad():
         count = subject.outputs(subject.batch).shape[1]
     cost = count * x.shape[1] * cost_of(subject.network, len(x))
-    probes = 0 if cost <= BUDGET else min(PROBES, count)
+    probes = 0 if cost <= BUDGET or count <= PROBES else PROBES
     copies = int(np.clip(AT_ONCE // max(x.numel(), 1), 1, min(8, probes or count)))
 
     def influence(ahead: bool) -> np.ndarray:

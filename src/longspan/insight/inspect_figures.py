@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longspan.insight.ablation import Ablation
-from longspan.insight.course import BASELINE, MODEL, MUTED, VALIDATION, figure, line, thin
+from longspan.insight.course import BASELINE, MODEL, MUTED, VALIDATION, figure, line, plain, thin
 from longspan.insight.flow import GradientFlow
 from longspan.insight.gates import GateStatistics, UnitStatistics
 from longspan.insight.horizon import Horizon
@@ -24,8 +24,8 @@ BOTH = [[0, "#E69F00"], [0.5, "#ffffff"], [1, "#0072B2"]]
 UP = [[0, "#ffffff"], [1, "#0072B2"]]
 #: Steps of a text that a heat map shows at first, at desktop and phone width; words are longer.
 AT_ONCE, AT_ONCE_NARROW, LONGER = 100, 36, 3
-#: Channels in a picture, those with the largest share first.
-CHANNELS = 20
+#: Channels in a picture, those with the largest share first, and letters of their names.
+CHANNELS, LONGEST = 20, 28
 #: Lags beyond so many horizons, but not fewer than the second, are shown on demand.
 REACH, FEWEST = 4, 20
 #: Ratio of the ends of a logarithmic axis from which it shows powers of ten alone.
@@ -187,20 +187,37 @@ def histograms(gates: Sequence[GateStatistics], layer: str) -> go.Figure:
 
 
 def time_scales(units: Sequence[UnitStatistics]) -> go.Figure:
-    """Return the units of each layer by time scale, the longest first, on a logarithmic axis."""
+    """Return the units of each layer by time scale, the longest first, on a logarithmic axis.
+
+    Units that forget nothing have no place on it: their line begins behind them, and its name says
+    how many they are.
+    """
     made = figure(
         320, xaxis_title="% of the units, the longest first", yaxis_type="log",
         yaxis_title="time scale, steps",
     )  # fmt: skip
+    endless = 0
     for k, each in enumerate(units):
         assert each.time_scales is not None
         scales = np.sort(each.time_scales)[::-1]
-        finite = scales[np.isfinite(scales)]
+        finite = np.isfinite(scales)
         x = 100.0 * (np.arange(len(scales)) + 0.5) / len(scales)
-        drawn = np.where(np.isfinite(scales), scales, finite.max(initial=1.0))
-        made.add_trace(line(x, drawn, each.layer, COLORS[k % len(COLORS)]))
-        if len(scales) == 1:
+        count = int((~finite).sum())
+        endless += count
+        name = f"{each.layer} (∞ for {count} of {len(scales)} units)" if count else each.layer
+        made.add_trace(
+            line(x, np.where(finite, scales, np.nan), name, COLORS[k % len(COLORS)])
+        )  # fmt: skip
+        if finite.sum() == 1:
             made.data[-1].mode = "markers"
+    if endless:  # the legend says what is not drawn, and a single line would have none
+        made.update_layout(showlegend=True)
+    if endless == sum(len(each.time_scales) for each in units if each.time_scales is not None):
+        made.add_annotation(
+            text="no unit forgets: every time scale is infinite", showarrow=False,
+            x=0.5, y=0.5, xref="paper", yref="paper",
+        )  # fmt: skip
+    made.update_xaxes(range=[0, 100])
     _decades(made, "y", [each.time_scales for each in units if each.time_scales is not None])
     return made
 
@@ -300,25 +317,48 @@ def by_channel(own: Attributed, step: str) -> go.Figure:
     order = np.argsort(-own.by_channel, kind="stable")
     order = order[own.by_channel[order] > 0][:CHANNELS]
     total = max(float(own.by_channel.sum()), 1e-12)
-    names = [
-        f"{_short(own.channels[c])}  {100 * own.by_channel[c] / total:.0f} %" for c in order
-    ]  # fmt: skip
+    names = [own.channels[c] for c in order]
+    labels = [
+        f"{name}  {100 * own.by_channel[c] / total:.0f} %"
+        for name, c in zip(_labels(names, order.tolist()), order, strict=True)
+    ]
+    table = own.table[order]
     made = figure(
         max(200, 90 + 24 * len(order)), xaxis_title=_from_focus(own, step), hovermode="closest"
     )
     # The root shows small shares beside a large one.
     made.add_trace(
         go.Heatmap(
-            z=np.round(np.sqrt(own.table[order] / max(own.table.max(), 1e-12)), 3).tolist(),
-            customdata=[[f"{v:.3g}" for v in row] for row in own.table[order]],
-            x=own.offsets.tolist(), y=names, colorscale=UP, zmin=0, zmax=1, showscale=False,
-            hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>",
+            z=np.round(np.sqrt(table / max(own.table.max(), 1e-12)), 3).tolist(),
+            customdata=[[f"{v:.3g}" for v in row] for row in table],
+            text=[[name] * len(own.offsets) for name in plain(names)],
+            x=own.offsets.tolist(), y=list(range(len(order))), colorscale=UP, zmin=0, zmax=1,
+            showscale=False, hovertemplate="%{text}<br>%{x}: %{customdata}<extra></extra>",
         )
     )  # fmt: skip
-    made.update_yaxes(type="category", autorange="reversed")
+    made.update_yaxes(
+        tickvals=list(range(len(order))), ticktext=plain(labels), autorange="reversed",
+        showgrid=False, zeroline=False,
+    )  # fmt: skip
     return made
 
 
+def _labels(names: Sequence[str], numbers: Sequence[int]) -> list[str]:
+    """Return short names, with the channel's number where several would look the same.
+
+    >>> _labels(["rain", "price of bread in store A, in cents"], [0, 1])
+    ['rain', 'price of bread…e A, in cents']
+    >>> _labels(["rain", "rain"], [0, 1])
+    ['rain (0)', 'rain (1)']
+    """
+    short = [_short(name) for name in names]
+    return [
+        f"{each} ({number})" if short.count(each) > 1 else each
+        for each, number in zip(short, numbers, strict=True)
+    ]
+
+
 def _short(name: str) -> str:
-    shown = name if len(name) <= 28 else name[:27] + "…"
-    return shown.replace("&", "&amp;").replace("<", "&lt;")
+    """Return a name of at most `LONGEST` letters: its beginning and its end."""
+    half = (LONGEST - 1) // 2
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1 - half]}…{name[-half:]}"

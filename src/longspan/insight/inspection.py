@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from longspan import kernels
+from longspan.cells import ScanResult
 from longspan.errors import InputError
 from longspan.insight.ablation import cutting
 from longspan.insight.examine import examine
 from longspan.insight.inspected import Inspection
-from longspan.insight.watch import recurrent_layers
+from longspan.insight.watch import handling, recurrent_layers
+from longspan.nn.modes import evaluating
 from longspan.nn.recurrent import Recurrent
 from longspan.tasks.inspection import Explained, Look, Subject, subject_of
 
+#: From inputs (T, B, I) and lengths (B,) to outputs.
+_Call = Callable[[Tensor, Tensor], Tensor]
+
 
 class _Rows(NamedTuple):
-    """Rows of inputs (T, B, I), their lengths (B,), and how much of them is seen (None: all)."""
+    """Rows of inputs, and what the reader, the first recurrent layer, reads of them.
+
+    Attributes:
+        x: (T, B, I).
+        lengths: Steps of each row, (B,).
+        steps: That the reader reads; not T where something before it shortens time.
+        read: Steps of each row that it reads, (B,).
+        context: How many of them it sees; None for all.
+    """
 
     x: Tensor
     lengths: Tensor
+    steps: int
+    read: Tensor
     context: int | None = None
+
+    @property
+    def last(self) -> Tensor:
+        """The last step of each row that the reader reads, (B,)."""
+        return (self.read - 1).clamp(min=0)
 
 
 def inspect(
@@ -69,6 +91,9 @@ def inspect_module(
 ) -> Inspection:
     """Look into any network that holds recurrent layers of `longspan.nn`.
 
+    Lags and contexts count the steps that the first of them reads. These are those of `x`, unless
+    something before it shortens time; a note then says so.
+
     >>> from longspan.nn import GRU
     >>> found = inspect_module(GRU(3, 8), torch.randn(30, 4, 3))
     >>> len(found.horizon.influence), [each.gate for each in found.gates]
@@ -89,44 +114,48 @@ def inspect_module(
         seed: Of resamples.
 
     Raises:
-        InputError: If the network holds no recurrent layer, or an argument does not fit.
+        InputError: If the network holds no recurrent layer, or none that reads all steps of all
+            rows in one call; if its layers run over different numbers of steps; or if an argument
+            does not fit.
     """
-    reader = next(iter(recurrent_layers(network).values()))
-    batch = _rows_of(x, lengths, channels)
-    called, last = call or _default_call(network, lengths is not None), batch.lengths - 1
+    recurrent_layers(network)  # refuses a network without any
+    rows = _rows_of(x, lengths, channels)
+    called = call or _default_call(network, lengths is not None)
+    with evaluating(network):
+        reader, batch = _read(network, called, *rows)
+        subject = _subject(network, reader, batch, called, loss, channels)
+        named = replace(subject, title=title or type(network).__name__)
+        return examine(named, Look(x.shape[1], len(x), seed), type(network).__name__)
+
+
+def _subject(
+    network: nn.Module, reader: Recurrent, batch: _Rows, call: _Call,
+    loss: Callable[[Tensor], Tensor] | None, channels: Sequence[str],
+) -> Subject:  # fmt: skip
+    """Return a module with its rows as what can be examined; lags count the reader's steps."""
 
     def outputs(given: _Rows) -> Tensor:
         if given.context is None:
-            return _at_end(called(given.x, given.lengths), given.lengths)
-        with cutting(network, given.context, given.lengths - 1):
-            return _at_end(called(given.x, given.lengths), given.lengths)
+            return _at_end(call(given.x, given.lengths), given)
+        with cutting(network, given.context, given.last):
+            return _at_end(call(given.x, given.lengths), given)
 
     def losses(given: _Rows) -> Tensor:
         found = outputs(given)
         return 0.5 * found.square().sum(-1) if loss is None else loss(found)
 
-    names = [[str(k) for k in range(length)] for length in batch.lengths.tolist()]
     explained = Explained(
-        lambda own: losses(batch._replace(x=own)), batch.x, "the loss", last, batch.lengths,
-        names[0],
+        lambda own: losses(batch._replace(x=own)), batch.x, "the loss", batch.lengths - 1,
+        batch.lengths, _numbered(batch.lengths)[0],
     )  # fmt: skip
-    subject = Subject(
-        title=title or type(network).__name__, network=network, reader=reader, batch=batch,
-        more=batch, losses=losses, outputs=outputs,
-        rows=lambda given, numbers: given._replace(
-            x=given.x[:, numbers], lengths=given.lengths[numbers]
-        ),
-        cut=lambda given, k: given._replace(context=k), focus=last, lengths=batch.lengths,
-        names=names, step="step", unit="of the module", outputs_are="outputs at the last step",
-        explained=[explained], channels=channels or [f"input {k}" for k in range(x.shape[2])],
-        longest=len(x),
+    return Subject(
+        title="", network=network, reader=reader, batch=batch, more=batch, losses=losses,
+        outputs=outputs, rows=_some, cut=lambda given, k: given._replace(context=k),
+        focus=batch.last, lengths=batch.read, names=_numbered(batch.read), step="step",
+        unit="of the module", outputs_are="outputs at the last step", explained=[explained],
+        channels=channels or [f"input {k}" for k in range(batch.x.shape[2])],
+        longest=int(batch.read.max()), notes=_notes(batch),
     )  # fmt: skip
-    training = network.training
-    try:
-        network.eval()
-        return examine(subject, Look(x.shape[1], len(x), seed), type(network).__name__)
-    finally:
-        network.train(training)
 
 
 def _look(rows: int, steps: int, seed: int, sequence: int | None) -> Look:
@@ -136,8 +165,10 @@ def _look(rows: int, steps: int, seed: int, sequence: int | None) -> Look:
     return Look(rows, steps, seed, sequence)
 
 
-def _rows_of(x: Tensor, lengths: Tensor | Sequence[int] | None, channels: Sequence[str]) -> _Rows:
-    """Return the rows, checked."""
+def _rows_of(
+    x: Tensor, lengths: Tensor | Sequence[int] | None, channels: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Return the rows and their lengths, checked."""
     if x.dim() != 3 or not x.is_floating_point() or 0 in x.shape:
         raise InputError(
             f"`x` must be floating, (T, B, I), with at least one of each, got {x.dtype} of shape "
@@ -151,10 +182,80 @@ def _rows_of(x: Tensor, lengths: Tensor | Sequence[int] | None, channels: Sequen
         )
     if channels and len(channels) != x.shape[2]:
         raise InputError(f"`channels` must be {x.shape[2]} names, got {len(channels)}.")
-    return _Rows(x.detach(), known)
+    return x.detach(), known
 
 
-def _default_call(network: nn.Module, ragged: bool) -> Callable[[Tensor, Tensor], Tensor]:
+def _read(
+    network: nn.Module, call: _Call, x: Tensor, lengths: Tensor
+) -> tuple[Recurrent, _Rows]:  # fmt: skip
+    """Return the recurrent layer that reads the rows first, and the rows with what it reads."""
+    runs: dict[str, list[tuple[int, int, Tensor | None]]] = {}
+
+    def note(run: kernels.Call, module: str) -> ScanResult:
+        if run.label == "layer 0":
+            steps, rows = run.x.shape[:2]
+            runs.setdefault(module, []).append((steps, rows, run.layout.lengths))
+        return kernels.run(run)
+
+    with torch.no_grad(), handling(network, note):
+        call(x, lengths)
+    layers = recurrent_layers(network)
+    if not runs:  # the first call that counts says what is wrong
+        return next(iter(layers.values())), _Rows(x, lengths, len(x), lengths)
+    name = next((name for name, own in runs.items() if own[0][1] == x.shape[1]), None)
+    if name is None:
+        raise InputError(
+            f"No recurrent layer runs over the {x.shape[1]} rows of `x`; the first runs over "
+            f"{next(iter(runs.values()))[0][1]}. Pass the part of the network that does."
+        )
+    steps, _, told = runs[name][0]
+    if steps != len(x) and len(runs[name]) > 1:
+        raise InputError(
+            f"The recurrent layer {name!r} is called {len(runs[name])} times, the first time for "
+            f"{steps} steps, and `x` has {len(x)}: what it remembers from call to call cannot be "
+            "measured. Let it read all steps in one call."
+        )
+    return layers[name], _Rows(x, lengths, steps, _steps_read(steps, told, lengths, len(x)))
+
+
+def _steps_read(steps: int, told: Tensor | None, lengths: Tensor, longest: int) -> Tensor:
+    """Return the steps of each row that a layer reads, (B,), from the lengths it was told."""
+    if told is not None:
+        return told.cpu()
+    if steps == longest:
+        return lengths
+    if int(lengths.min()) < longest:
+        raise InputError(
+            f"The recurrent layer reads {steps} steps where `x` has {longest}, and is not told how "
+            "many of them each row has. Let `call` pass it the `lengths` that are left, or give "
+            "rows of one length."
+        )
+    return torch.full_like(lengths, steps)
+
+
+def _some(given: _Rows, numbers: Tensor) -> _Rows:
+    """Return some of the rows."""
+    return given._replace(
+        x=given.x[:, numbers], lengths=given.lengths[numbers], read=given.read[numbers]
+    )
+
+
+def _numbered(lengths: Tensor) -> list[list[str]]:
+    """Return the numbers of each row's steps."""
+    return [[str(k) for k in range(length)] for length in lengths.tolist()]
+
+
+def _notes(batch: _Rows) -> list[str]:
+    if torch.equal(batch.read, batch.lengths):
+        return []
+    return [
+        f"The recurrent layer reads {int(batch.read.max())} steps where the inputs have "
+        f"{int(batch.lengths.max())}: lags and shortened contexts count its steps, each of which "
+        "may stand for several of the inputs; attributions count steps of the inputs."
+    ]
+
+
+def _default_call(network: nn.Module, ragged: bool) -> _Call:
     """Return how a network is called, if nothing is said."""
 
     def of_layer(x: Tensor, lengths: Tensor) -> Tensor:
@@ -177,13 +278,15 @@ def _default_call(network: nn.Module, ragged: bool) -> Callable[[Tensor, Tensor]
     return of_network
 
 
-def _at_end(output: Tensor, lengths: Tensor) -> Tensor:
+def _at_end(output: Tensor, given: _Rows) -> Tensor:
     """Return each row's outputs at its last step, (B, O)."""
     if output.dim() == 2:
         return output
-    if output.dim() != 3 or output.shape[1] != len(lengths):
+    count = len(given.lengths)
+    ends = {given.steps: given.read, len(given.x): given.lengths}
+    if output.dim() != 3 or output.shape[1] != count or len(output) not in ends:
         raise InputError(
-            f"`call` must return (T, B, O) or (B, O) with B = {len(lengths)}, got "
-            f"{tuple(output.shape)}."
+            f"`call` must return (T, B, O) or (B, O) with B = {count} and T = "
+            f"{' or '.join(map(str, ends))}, got {tuple(output.shape)}."
         )
-    return output[lengths - 1, torch.arange(len(lengths))]
+    return output[(ends[len(output)] - 1).clamp(min=0), torch.arange(count)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,28 @@ class Look:
     seed: int = 0
     sequence: int | None = None
 
+    def among(self, kept: np.ndarray, count: int, what: str, without: str) -> Look:
+        """Return the look at the sequences that are kept, where `sequence` counts all given ones.
+
+        Args:
+            kept: Numbers of the sequences that are kept, rising.
+            count: How many were given.
+            what: Word for a sequence, for messages.
+            without: What a sequence has or lacks that is not kept, for messages.
+
+        Raises:
+            InputError: If the wanted sequence was not given, or is not kept.
+        """
+        if self.sequence is None:
+            return self
+        self._check_number(count, what)
+        place = int(np.searchsorted(kept, self.sequence))
+        if place == len(kept) or kept[place] != self.sequence:
+            raise InputError(
+                f"Sequence {self.sequence} (counted from 0) has {without}. Choose another."
+            )
+        return replace(self, sequence=place)
+
     def choose(self, count: int, network: nn.Module, steps: int, what: str) -> np.ndarray:
         """Return numbers of rows, the shown one first, the first `few` for derivatives.
 
@@ -69,11 +91,7 @@ class Look:
         """
         if count < 1:
             raise InputError(f"There is no {what} to look at. Give data with at least one.")
-        if self.sequence is not None and not 0 <= self.sequence < count:
-            raise InputError(
-                f"`sequence` must lie between 0 and {count - 1}, as there are {count} of them "
-                f"({what}), got {self.sequence}."
-            )
+        self._check_number(count, what)
         more = int(np.clip(BUDGET / (2.0 * cost_of(network, steps)), self.rows, MOST_ROWS))
         drawn = np.random.default_rng(self.seed).permutation(count)
         if self.sequence is not None:
@@ -87,6 +105,13 @@ class Look:
         """
         affordable = max(int(PASS / cost_of(network, steps)), FEWEST_ROWS)
         return torch.arange(min(self.rows, count, affordable))
+
+    def _check_number(self, count: int, what: str) -> None:
+        if self.sequence is not None and not 0 <= self.sequence < count:
+            raise InputError(
+                f"`sequence` must lie between 0 and {count - 1}, as there are {count} of them "
+                f"({what}), got {self.sequence}."
+            )
 
 
 @dataclass(frozen=True)
@@ -251,9 +276,12 @@ def seen_input(layer: nn.Module, call: Callable[[], Any]) -> Tensor:
 
 @contextmanager
 def reading(layer: nn.Module, x: Tensor) -> Iterator[None]:
-    """Let a recurrent layer read `x`, (T, B, I), in place of what it is called with."""
-    given = _time_first(layer, x)
-    handle = layer.register_forward_pre_hook(lambda _, args: (given, *args[1:]))
+    """Let a recurrent layer read `x`, (T, B, I), in place of what it is called with first."""
+    left = [_time_first(layer, x)]
+    # Where it runs again, over its own outputs say, these come from `x` already.
+    handle = layer.register_forward_pre_hook(
+        lambda _, args: (left.pop(), *args[1:]) if left else None
+    )
     try:
         yield
     finally:

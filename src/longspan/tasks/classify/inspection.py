@@ -118,6 +118,7 @@ def _more(
             "No sequence has one of the classes that the model knows: "
             f"{model.classes_.tolist()[:10]}. Give some that have."
         )
+    look = look.among(known, len(given), "sequence", "a label that the model does not know")
     image = model.network_.encoder.images is not None
     steps = model.inputs_.shape.longest if image else look.steps
     chosen = look.choose(len(known), model.network_, steps, "sequence of a known class")

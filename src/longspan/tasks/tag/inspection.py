@@ -187,13 +187,7 @@ def _more(encoded: EncodedText, network: TagNetwork, look: Look) -> tuple[Focuse
     usable = np.array([k for k, own in enumerate(places) if len(own)], np.int64)
     if not len(usable):
         raise InputError("No word has a label that the model knows. Give sequences with some.")
-    if look.sequence is not None and look.sequence < len(places):
-        if not len(places[look.sequence]):
-            raise InputError(
-                f"Sequence {look.sequence} (counted from 0) has no word with a label that the "
-                "model knows. Choose another."
-            )
-        look = replace(look, sequence=int(np.searchsorted(usable, look.sequence)))
+    look = look.among(usable, len(places), "sequence", "no word with a label that the model knows")
     # Each word is read anew with the words around it.
     steps = min(int(encoded.words.lengths.max()), look.steps) ** 2
     chosen = usable[look.choose(len(usable), network, steps, "sequence with labelled words")]
