@@ -16,6 +16,7 @@ from longspan.experiments.experiment import Experiment
 from longspan.experiments.network import Network
 from longspan.experiments.problem import Problem, Recent, Sequences
 from longspan.experiments.record import Record
+from longspan.nn.modes import evaluating
 from longspan.training import Clipping, Loss, Plan, Share, train
 
 #: Sequences that are run at once where nothing is learnt.
@@ -105,10 +106,8 @@ def judge(
     problem: Problem, network: Network, sequences: Sequences
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which sequences are processed correctly, and their largest errors, (B,) each."""
-    was = network.training
-    network.eval()
-    answers = network.answers(network(sequences))
-    network.train(was)
+    with evaluating(network):
+        answers = network.answers(network(sequences))
     return problem.correct(answers, sequences), sequences.errors(answers)
 
 
