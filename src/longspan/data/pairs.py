@@ -33,8 +33,8 @@ class Pairs:
     Attributes:
         sources: Texts without ends of lines.
         targets: The same.
-        groups: What must stay together when pairs are divided: pairs with the same first text
-            have the same number.
+        groups: What must stay together when pairs are divided: pairs of dialogues with the same
+            first turn have the same number. Later turns may be in dialogues of other numbers.
         empty: Pairs that were left out because one side was empty.
     """
 
