@@ -319,3 +319,9 @@ def test_bad_texts(tmp_path, fitted):
         fitted.predict(top=0)
     with pytest.raises(InputError, match="Unknown option"):
         LanguageModel(hiden_size=3)
+
+
+def test_a_test_part_without_words_is_found_before_training(monkeypatch):
+    monkeypatch.setattr(engine_module.Engine, "train", lambda *_, **__: pytest.fail("it trained"))
+    with pytest.raises(InputError, match="The test part has no tokens"):
+        small(tokens="words", validation_share=0).fit("a b c d " * 40 + " " * 200, test_share=0.3)

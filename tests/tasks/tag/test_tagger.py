@@ -370,6 +370,14 @@ def test_bad_data(tmp_path, fitted, plain, data):
     assert fitted.predict(tmp_path / "latin.conll", encoding="latin-1")
 
 
+def test_mistakes_in_the_test_part_are_found_before_training(data, monkeypatch):
+    monkeypatch.setattr(engine_module.Engine, "train", lambda *_, **__: pytest.fail("it trained"))
+    for test, message in ((([["a"]], [["MISC"]]), "'MISC' is not one of a span"),
+                          (([[]], [[]]), "no words to score")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            small().fit(*data, test=test)
+
+
 def test_all_ways_to_label_are_there(plain):
     ways = plain.predict_k_best([["a", "cat"]], 100)[0]
     assert {tuple(way.labels) for way in ways} == set(product(plain.classes_, repeat=2))

@@ -111,6 +111,8 @@ class LanguageModel(Estimator):
         self.codec_, self.title_ = codec, _title(data)
         streams = {part: _stream(codec, text) for part, text in parts.named().items()}
         tokens = streams["training"]
+        if "test" in streams:
+            _check_tokens(streams["test"], "The test part")  # before the training, not after it
         began = clock.perf_counter()
         self.engine_ = Engine(config, len(codec.symbols))
         self.history_ = self.engine_.train(
@@ -270,8 +272,7 @@ class LanguageModel(Estimator):
 
     def _evaluate(self, text: str, counted: dict[str, KneserNey]) -> Evaluation:
         tokens = _stream(self.codec_, text)
-        if len(tokens) < 2:
-            raise InputError("The text has no tokens. Give one with at least one word.")
+        _check_tokens(tokens, "The text")
         unknown = self.codec_.unknown
         missing = 0 if unknown is None else int((tokens[1:] == unknown).sum())
         size = Size.of(text, len(tokens) - 1, missing)
@@ -290,6 +291,11 @@ class LanguageModel(Estimator):
 def _stream(codec: Codec, text: str) -> np.ndarray:
     """Return the tokens of a text, after the end of a line before it."""
     return np.concatenate([[codec.newline], codec.encode(text)])
+
+
+def _check_tokens(tokens: np.ndarray, what: str) -> None:
+    if len(tokens) < 2:
+        raise InputError(f"{what} has no tokens. Give one with at least one word.")
 
 
 def _until(stop: str | None, parts: Iterator[str]) -> Iterator[str]:
