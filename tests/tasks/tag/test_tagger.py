@@ -257,6 +257,18 @@ def test_the_score_of_spans_is_their_f1(fitted):
     assert fitted.score(words, gold) == fitted.evaluate(words, gold).scores["model"]["f1"]
 
 
+@pytest.mark.parametrize("scheme", ["bio", "iob1", "bioes"])
+def test_the_same_spans_in_another_scheme_get_the_same_scores(scheme):
+    words, labels, intents = requests(20, seed=1)
+    tests = [(words, [convert(own, name) for own in labels], intents)
+             for name in ("bio", "iob1", "bioes")]  # fmt: skip
+    model = small(max_epochs=4, learning_rate=0.02, validation_share=0.0)
+    model.fit(*requests(60, scheme=scheme), test=tests[0 if scheme == "bioes" else 2])
+    assert model.evaluation_.scores["model"]["accuracy"] > 0.5
+    assert all(model.evaluate(*test) == model.evaluation_ for test in tests)
+    assert not any("did not see" in note for note in model.run_.notes)
+
+
 def test_the_shortest_and_longest(data):
     one = small().fit([["a"]], [["x"]])
     assert one.predict([["a"], [], ["b"] * 300]) == [["x"], [], ["x"] * 300]

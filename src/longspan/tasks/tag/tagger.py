@@ -277,6 +277,7 @@ class Tagger(Estimator):
 
     def _evaluate(self, text: TaggedText) -> Evaluation:
         _check_words(text)
+        text = self.encoder_.respelled(text)
         counted = self.baseline_
         intents = None if counted.intent is None else [counted.intent] * len(text)
         answers = {
