@@ -325,3 +325,12 @@ def test_a_test_part_without_words_is_found_before_training(monkeypatch):
     monkeypatch.setattr(engine_module.Engine, "train", lambda *_, **__: pytest.fail("it trained"))
     with pytest.raises(InputError, match="The test part has no tokens"):
         small(tokens="words", validation_share=0).fit("a b c d " * 40 + " " * 200, test_share=0.3)
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(TEXT, validation=TEXT[:90], **run)
+    assert equal(first, small(max_steps=2).fit(TEXT, validation=TEXT[:90], **run))
+    for other in (TEXT[:80], None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(TEXT, validation=other, **run)

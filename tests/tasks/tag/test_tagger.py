@@ -393,3 +393,12 @@ def test_mistakes_in_the_test_part_are_found_before_training(data, monkeypatch):
 def test_all_ways_to_label_are_there(plain):
     ways = plain.predict_k_best([["a", "cat"]], 100)[0]
     assert {tuple(way.labels) for way in ways} == set(product(plain.classes_, repeat=2))
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path, data):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(*data, validation=requests(5, seed=1), **run)
+    assert equal(first, small(max_steps=2).fit(*data, validation=requests(5, seed=1), **run))
+    for other in (requests(5, seed=2), None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(*data, validation=other, **run)

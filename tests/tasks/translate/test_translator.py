@@ -422,3 +422,12 @@ def test_missing_packages_are_named_before_training(package, fitted, monkeypatch
         with pytest.raises(MissingDependencyError, match=r"pip install 'longspan\[translate\]'"):
             use()
     assert small(max_epochs=1).fit(PAIRS).evaluation_ is None
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(PAIRS, validation=PAIRS[:9], **run)
+    assert equal(first, small(max_steps=2).fit(PAIRS, validation=PAIRS[:9], **run))
+    for other in (PAIRS[1:9], None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(PAIRS, validation=other, **run)
