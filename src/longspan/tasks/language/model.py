@@ -196,7 +196,7 @@ class LanguageModel(Estimator):
         stop = options.pop("stop", None)
         prompts = [self._prompt(each) for each in prompt]
         steps = list(self._tokens(prompts, max_tokens, **options))
-        columns = np.stack(steps, 1)
+        columns = np.stack(steps, 1) if steps else np.zeros((len(prompts), 0), np.int64)
         return [
             "".join(_until(stop, pieces(self.codec_, before, tokens)))
             for before, tokens in zip(prompts, columns, strict=True)
@@ -251,6 +251,8 @@ class LanguageModel(Estimator):
     ) -> Iterator[np.ndarray]:  # fmt: skip
         if max_tokens is not None and max_tokens < 0:
             raise InputError(f"`max_tokens` must be 0 or more, got {max_tokens}.")
+        if seed is not None and seed < 0:
+            raise InputError(f"`seed` must be 0 or more, got {seed}.")
         unknown = self.codec_.unknown
         drawn = generate(
             self.engine_.network, prompts, Sampling(**sampling),
