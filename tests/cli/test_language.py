@@ -51,6 +51,7 @@ def test_users_mistakes_end_with_one_message_and_code_2(model, book, tmp_path):
             "is empty": [*fit, empty],
             "`dropout` = '1.5' cannot be used": [*fit, book, "--dropout", "1.5"],
             "`top_p` must be": ["generate", model, "--top-p", "2"],
+            "`seed` must be": ["generate", model, "--seed", "-1"],
             "which writes text": ["predict", model],
             "are for forecasters": ["evaluate", model, book, "--windows", "3"],
             "There is no model directory": ["generate", tmp_path / "none"],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tests.cli.command import check_killed_and_resumed, check_mistakes, run, run_in_two_processes
+
+from longspan.cli import main
 
 NAMES = ["zero", "one", "two", "three"]
 FAST = ["--hidden-size", "8", "--embedding-size", "8", "--batch-size", "8", "--min-count", "1"]
@@ -53,6 +57,42 @@ def test_it_scores_and_translates(model, files, tmp_path):
     done = run("predict", model, tmp_path / "in.txt", "--output", tmp_path / "out.txt")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out.txt").read_text() == piped.stdout
+
+
+@pytest.fixture
+def piped(capsys, monkeypatch):
+    """Run ``longspan WORDS`` with these bytes, or none, as standard input; see `main`."""
+
+    def called(data, *words, code=0):
+        stdin = None if data is None else io.TextIOWrapper(io.BytesIO(data), "utf-8")
+        monkeypatch.setattr(sys, "stdin", stdin)
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        printed = capsys.readouterr()
+        assert ended.value.code == code, printed.err
+        return " ".join(printed.err.split()) if code else printed.out
+
+    return called
+
+
+def test_standard_input_is_read_as_a_file_is(model, tmp_path, piped):
+    text = "1 2 ü\r\n\n0 0 0"
+    (tmp_path / "in.txt").write_text(text, "utf-8")
+    expected = run("predict", model, tmp_path / "in.txt").stdout
+    assert expected.count("\n") == 3
+    for encoding in ("utf-8", "utf-8-sig"):
+        assert piped(text.encode(encoding), "predict", model) == expected
+    for encoding in ("latin-1", "utf-16"):
+        given = text.encode(encoding)
+        assert piped(given, "predict", model, "--encoding", encoding) == expected
+    said = piped(text.encode("latin-1"), "predict", model, code=2)
+    assert "Standard input is not in utf-8: line 1" in said
+    assert "no encoding 'utf-9'" in piped(b"1", "predict", model, "--encoding", "utf-9", code=2)
+
+
+@pytest.mark.parametrize("command", ["predict", "chat"])
+def test_a_closed_standard_input_is_named(command, model, piped):
+    assert "Standard input is closed" in piped(None, command, model, code=2)
 
 
 def test_a_chat_keeps_its_turns_and_ends_with_the_input(files, tmp_path):

@@ -42,7 +42,14 @@ def test_every_form_gives_the_same(tmp_path):
     (tmp_path / "all").mkdir()
     for name in ("a.yml", "a.tsv"):
         (tmp_path / name).rename(tmp_path / "all" / name)
+    (tmp_path / "all" / "b.en.gz").write_bytes(b"not of pairs")
     assert found(read_pairs(tmp_path / "all")) == [*PAIRS, *PAIRS]
+
+
+def test_directories_may_hold_compressed_files(tmp_path):
+    text = "".join("\t".join(pair) + "\n" for pair in PAIRS)
+    (tmp_path / "p.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    assert found(read_pairs(tmp_path)) == PAIRS
 
 
 def test_dialogues_and_their_context():

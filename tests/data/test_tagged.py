@@ -180,6 +180,12 @@ def test_parallel_files_that_do_not_fit(tmp_path):
         assert message in str(caught.value)
 
 
+def test_intents_are_not_read_where_labels_are_not_wanted(tmp_path):
+    path = put(tmp_path / "a.jsonl", '{"tokens": ["a"], "intent": "i"}\n{"tokens": ["b"]}\n')
+    found = read_tagged(path, labelled=False)
+    assert (found.words, found.labels, found.intents) == ([["a"], ["b"]], None, None)
+
+
 def test_an_empty_file_has_no_sequences(tmp_path):
     assert len(read_tagged(put(tmp_path / "a.txt", ""))) == 0
     assert len(read_tagged(put(tmp_path / "a.jsonl", "\n"))) == 0

@@ -59,6 +59,7 @@ def chat(
     """
     from longspan.tasks.translate import Translator
 
+    _check_open()
     talk = load_only(model, Translator, "answers").conversation(
         beam_size=beam_size, length_penalty=length_penalty, max_length=max_length
     )
@@ -101,14 +102,34 @@ def _evaluate(model: Any, data: Path, *, reference: Path | None = None, **readin
 def _predict(model: Any, data: Path | None, output: Path | None, **reading: Any) -> None:
     from longspan.data.pairs import read_lines
 
-    if data is None:
-        try:
-            lines = [line.rstrip("\r\n") for line in sys.stdin]
-        except UnicodeDecodeError:
-            raise InputError("Standard input is not in the terminal's encoding.") from None
-    else:
-        lines = read_lines(data, **reading)
+    lines = _piped(**reading) if data is None else read_lines(data, **reading)
     put_text((line + "\n" for line in model.predict(lines)), output, "Translations")
+
+
+def _piped(encoding: str = "utf-8") -> list[str]:
+    """Return the lines of standard input, read as a file would be."""
+    from longspan.data.files import lines_of
+    from longspan.data.text import normalise
+
+    _check_open()
+    data = sys.stdin.buffer.read()
+    # A byte order mark would be part of the first word.
+    name = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+    try:
+        return lines_of(normalise(data.decode(name)))
+    except UnicodeError as error:
+        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
+        raise InputError(
+            f"Standard input is not in {encoding}: line {line} has bytes that mean nothing in it. "
+            "Name its encoding (--encoding latin-1)."
+        ) from None
+    except LookupError:
+        raise InputError(f"There is no encoding {encoding!r}. Use utf-8 or latin-1, say.") from None
+
+
+def _check_open() -> None:
+    if sys.stdin is None:
+        raise InputError("Standard input is closed, so there is nothing to read. Leave it open.")
 
 
 SAVED["Translator"] = Saved(

@@ -33,8 +33,8 @@ class Pairs:
     Attributes:
         sources: Texts without ends of lines.
         targets: The same.
-        groups: What must stay together when pairs are divided: pairs with the same first text
-            have the same number.
+        groups: What must stay together when pairs are divided: pairs of dialogues with the same
+            first turn have the same number. Later turns may be in dialogues of other numbers.
         empty: Pairs that were left out because one side was empty.
     """
 
@@ -149,10 +149,11 @@ def _dialogues(data: Any, encoding: str) -> Iterator[Sequence[Any]]:
     if isinstance(data, str | Path):
         path = Path(data)
         if path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+            files = sorted(p for p in path.iterdir() if _kind(p) in SUFFIXES)
             if not files:
                 raise InputError(
-                    f"The directory {path} has no file that ends in {', '.join(SUFFIXES)}."
+                    f"The directory {path} has no file that ends in {', '.join(SUFFIXES)}, with "
+                    "or without .gz."
                 )
             for file in files:
                 yield from _read(file, encoding)
@@ -171,9 +172,14 @@ def _dialogues(data: Any, encoding: str) -> Iterator[Sequence[Any]]:
             yield _turns(each, f"pair {place}")
 
 
+def _kind(path: Path) -> str:
+    """Return the end of a file's name, that of the unpacked file for a compressed one."""
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def _read(path: Path, encoding: str) -> Iterator[Sequence[Any]]:
     """Yield the dialogues of one file."""
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    kind = _kind(path)
     if kind not in SUFFIXES:
         raise InputError(
             f"Pairs in one file need a name that ends in {', '.join(SUFFIXES)}, got {path}. For "

@@ -216,14 +216,16 @@ def _read_json_lines(path: Path, encoding: str, labelled: bool) -> TaggedText:
             labels.append(tags)  # type: ignore[arg-type]
         intents.append(item.get("intent"))
         numbers.append(number)
+    if not labelled:
+        return TaggedText(words)
     if all(intent is None for intent in intents):
-        return TaggedText(words, labels if labelled else None)
+        return TaggedText(words, labels)
     for number, intent in zip(numbers, intents, strict=True):
         if not isinstance(intent, str):
             raise _malformed(
                 path, number, f"`intent` must be text in every line or in none, got {intent!r}"
             )
-    return TaggedText(words, labels if labelled else None, intents)
+    return TaggedText(words, labels, intents)
 
 
 def _parse_json(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def test_ties_are_broken_by_number_and_forbidden_tokens_have_none():
     assert Sampling(top_p=0.9).probabilities(some).tolist() == [[0, 0.5, 0.5, 0]]
 
 
+def test_the_lowest_temperature_takes_the_likeliest():
+    scores = np.array([[-1e30, -3.0, -2.9, -np.inf]])
+    assert Sampling(temperature=1e-6).probabilities(scores).tolist() == [[0, 0, 1, 0]]
+
+
 def test_draws_follow_the_probabilities():
     many = np.repeat(LOG_PROBS, 20_000, axis=0)
     drawn = Sampling().draw(many, [np.random.default_rng(0)] * len(many))
@@ -58,7 +63,7 @@ def test_draws_follow_the_probabilities():
 
 @pytest.mark.parametrize(
     "bad", [{"temperature": -1}, {"temperature": float("nan")}, {"top_k": 0}, {"top_p": 0.0},
-            {"top_p": 1.1}],
+            {"top_p": 1.1}, {"temperature": 1e-310}, {"temperature": 9e-7}],
 )  # fmt: skip
 def test_options_out_of_range(bad):
     with pytest.raises(InputError, match=next(iter(bad))):

@@ -231,6 +231,8 @@ def test_generation(of_each_kind):
     assert model.generate(["the c", "a", ""], max_tokens=30, seed=1)[0] == text
     assert model.generate("the c", max_tokens=0) == ""
     assert model.generate([]) == []
+    assert model.generate(["a", "b"], max_tokens=0) == ["", ""]
+    assert model.generate(["a", "b"], max_tokens=0, stop="x") == ["", ""]
     assert model.generate("x", top_k=1, seed=1) == model.generate("x", temperature=0, seed=2)
     assert "<unk>" not in model.generate("", max_tokens=300, temperature=5.0)
     assert len(list(islice(model.stream(), 7))) == 7  # without end
@@ -312,10 +314,28 @@ def test_bad_texts(tmp_path, fitted):
     assert small(max_epochs=1).fit(latin, encoding="latin-1").title_ == "latin.txt"
     with pytest.raises(InputError, match="empty"):
         fitted.evaluate("")
-    for options in ({"max_tokens": -1}, {"temperature": -1.0}, {"top_k": 0}, {"top_p": 2.0}):
+    for options in ({"max_tokens": -1}, {"temperature": -1.0}, {"top_k": 0}, {"top_p": 2.0},
+                    {"temperature": 1e-310}, {"seed": -1}):  # fmt: skip
         with pytest.raises(InputError, match=next(iter(options))):
             fitted.generate("a", **options)
+        with pytest.raises(InputError, match=next(iter(options))):
+            fitted.generate(["a", "b"], **options)
     with pytest.raises(InputError, match="top"):
         fitted.predict(top=0)
     with pytest.raises(InputError, match="Unknown option"):
         LanguageModel(hiden_size=3)
+
+
+def test_a_test_part_without_words_is_found_before_training(monkeypatch):
+    monkeypatch.setattr(engine_module.Engine, "train", lambda *_, **__: pytest.fail("it trained"))
+    with pytest.raises(InputError, match="The test part has no tokens"):
+        small(tokens="words", validation_share=0).fit("a b c d " * 40 + " " * 200, test_share=0.3)
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(TEXT, validation=TEXT[:90], **run)
+    assert equal(first, small(max_steps=2).fit(TEXT, validation=TEXT[:90], **run))
+    for other in (TEXT[:80], None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(TEXT, validation=other, **run)

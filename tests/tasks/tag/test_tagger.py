@@ -257,6 +257,18 @@ def test_the_score_of_spans_is_their_f1(fitted):
     assert fitted.score(words, gold) == fitted.evaluate(words, gold).scores["model"]["f1"]
 
 
+@pytest.mark.parametrize("scheme", ["bio", "iob1", "bioes"])
+def test_the_same_spans_in_another_scheme_get_the_same_scores(scheme):
+    words, labels, intents = requests(20, seed=1)
+    tests = [(words, [convert(own, name) for own in labels], intents)
+             for name in ("bio", "iob1", "bioes")]  # fmt: skip
+    model = small(max_epochs=4, learning_rate=0.02, validation_share=0.0)
+    model.fit(*requests(60, scheme=scheme), test=tests[0 if scheme == "bioes" else 2])
+    assert model.evaluation_.scores["model"]["accuracy"] > 0.5
+    assert all(model.evaluate(*test) == model.evaluation_ for test in tests)
+    assert not any("did not see" in note for note in model.run_.notes)
+
+
 def test_the_shortest_and_longest(data):
     one = small().fit([["a"]], [["x"]])
     assert one.predict([["a"], [], ["b"] * 300]) == [["x"], [], ["x"] * 300]
@@ -370,6 +382,23 @@ def test_bad_data(tmp_path, fitted, plain, data):
     assert fitted.predict(tmp_path / "latin.conll", encoding="latin-1")
 
 
+def test_mistakes_in_the_test_part_are_found_before_training(data, monkeypatch):
+    monkeypatch.setattr(engine_module.Engine, "train", lambda *_, **__: pytest.fail("it trained"))
+    for test, message in ((([["a"]], [["MISC"]]), "'MISC' is not one of a span"),
+                          (([[]], [[]]), "no words to score")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            small().fit(*data, test=test)
+
+
 def test_all_ways_to_label_are_there(plain):
     ways = plain.predict_k_best([["a", "cat"]], 100)[0]
     assert {tuple(way.labels) for way in ways} == set(product(plain.classes_, repeat=2))
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path, data):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(*data, validation=requests(5, seed=1), **run)
+    assert equal(first, small(max_steps=2).fit(*data, validation=requests(5, seed=1), **run))
+    for other in (requests(5, seed=2), None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(*data, validation=other, **run)

@@ -140,13 +140,42 @@ def test_the_test_part_changes_nothing():
 def test_pairs_with_one_source_and_turns_of_a_dialogue_stay_together():
     from longspan.tasks.translate.encoding import divide
 
-    data = [(f"s{k % 20}", f"t{k}") for k in range(60)] + [[f"d{k}", "x", "y"] for k in range(10)]
+    data = [(f"s{k % 20}", f"t{k}") for k in range(60)]
+    data += [[f"d{k}", f"x{k}", "y"] for k in range(10)]
     config = small(validation_share=0.2)._checked_config()
     parts = divide(config, data, None, None, None, 0.2, "utf-8").named()
     assert sum(map(len, parts.values())) == 80
     groups = [set(part.groups.tolist()) for part in parts.values()]
     assert [len(g) for g in groups] == [18, 6, 6]
     assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+
+
+def test_what_is_learnt_from_is_in_no_part_that_is_drawn():
+    """Most dialogues share turns, which must neither join them all nor be scored."""
+    from longspan.tasks.translate.encoding import divide
+
+    data = [[f"opening {k}", f"a{k}", "thanks", "you are welcome"] for k in range(100)]
+    config = small(validation_share=0.1)._checked_config()
+    parts = divide(config, data, None, None, None, 0.2, "utf-8")
+    assert [len(part) for part in parts.named().values()] == [210, 20, 40]
+    for part in (parts.validation, parts.test):
+        assert not set(part.sources) & set(parts.train.sources)
+    assert parts.repeated == {"test": 20, "validation": 10}
+    model = small(validation_share=0.1, max_steps=1).fit(data, test_share=0.2)
+    said = "20 pairs were left out of the test part: the training part has their source too."
+    assert said in model.run_.notes
+    given = divide(config, data, None, data[:1], data[:1], 0.0, "utf-8")
+    assert len(given.test) == len(given.validation) == 3
+    assert given.repeated == {}
+
+
+def test_parts_of_which_nothing_is_left_are_named():
+    data = [["a", "b", "c"], ["b", "a", "c"]]
+    with pytest.raises(InputError, match=r"sources of all 2 pairs .* test_share=0"):
+        small(validation_share=0.0).fit(data, test_share=0.5)
+    model = small(validation_share=0.5, max_steps=1).fit(data)
+    assert "Nothing is left of the validation part." in model.run_.notes
+    assert model.history_.best_epoch is None
 
 
 def test_same_seed_same_numbers_and_other_seed_others(fitted):
@@ -393,3 +422,12 @@ def test_missing_packages_are_named_before_training(package, fitted, monkeypatch
         with pytest.raises(MissingDependencyError, match=r"pip install 'longspan\[translate\]'"):
             use()
     assert small(max_epochs=1).fit(PAIRS).evaluation_ is None
+
+
+def test_a_run_is_not_resumed_with_another_validation_part(tmp_path):
+    run = {"checkpoint_dir": tmp_path, "resume": True}
+    first = small(max_steps=2).fit(PAIRS, validation=PAIRS[:9], **run)
+    assert equal(first, small(max_steps=2).fit(PAIRS, validation=PAIRS[:9], **run))
+    for other in (PAIRS[1:9], None):
+        with pytest.raises(CheckpointError, match="validation text"):
+            small(max_steps=2).fit(PAIRS, validation=other, **run)

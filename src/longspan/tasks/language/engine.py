@@ -79,8 +79,11 @@ class Engine:
             carry_state=True,
             seed=config.seed,
         )
-        settings = {**config.model_dump(mode="json"), "vocabulary": self.vocab_size,
-                    "text": zlib.crc32(tokens.tobytes())}  # fmt: skip
+        settings = {
+            **config.model_dump(mode="json"), "vocabulary": self.vocab_size,
+            "text": zlib.crc32(tokens.tobytes()),
+            "validation text": None if validation is None else zlib.crc32(validation.tobytes()),
+        }  # fmt: skip
         history = train(
             self.network, source, loss, plan, validation=later, settings=settings, **options
         )

@@ -17,6 +17,9 @@ from longspan.errors import InputError
 from longspan.kernels import Stepper, native
 from longspan.tasks.language.network import LanguageNetwork
 
+#: The lowest temperature but 0: scores that are divided by less may not be finite.
+COLDEST = 1e-6
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -24,7 +27,7 @@ class Sampling:
 
     Args:
         temperature: Scores are divided by it: below 1 likely tokens become likelier still, above 1
-            less so; 0 always takes the likeliest.
+            less so; 0 always takes the likeliest, and is the only one below 1e-6.
         top_k: Draw from the k likeliest tokens alone (Fan et al. 2018).
         top_p: Draw from the fewest likeliest tokens whose probabilities add up to p (Holtzman et
             al. 2020); after `top_k`.
@@ -38,8 +41,11 @@ class Sampling:
     top_p: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.temperature < np.inf:
-            raise InputError(f"`temperature` must be 0 or more, got {self.temperature!r}.")
+        if self.temperature != 0.0 and not COLDEST <= self.temperature < np.inf:
+            raise InputError(
+                f"`temperature` must be 0, which takes the likeliest, or at least {COLDEST}, got "
+                f"{self.temperature!r}."
+            )
         if self.top_k is not None and self.top_k < 1:
             raise InputError(f"`top_k` must be at least 1, got {self.top_k!r}.")
         if self.top_p is not None and not 0.0 < self.top_p <= 1.0:

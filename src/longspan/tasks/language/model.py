@@ -111,6 +111,8 @@ class LanguageModel(Estimator):
         self.codec_, self.title_ = codec, _title(data)
         streams = {part: _stream(codec, text) for part, text in parts.named().items()}
         tokens = streams["training"]
+        if "test" in streams:
+            _check_tokens(streams["test"], "The test part")  # before the training, not after it
         began = clock.perf_counter()
         self.engine_ = Engine(config, len(codec.symbols))
         self.history_ = self.engine_.train(
@@ -194,7 +196,7 @@ class LanguageModel(Estimator):
         stop = options.pop("stop", None)
         prompts = [self._prompt(each) for each in prompt]
         steps = list(self._tokens(prompts, max_tokens, **options))
-        columns = np.stack(steps, 1)
+        columns = np.stack(steps, 1) if steps else np.zeros((len(prompts), 0), np.int64)
         return [
             "".join(_until(stop, pieces(self.codec_, before, tokens)))
             for before, tokens in zip(prompts, columns, strict=True)
@@ -249,6 +251,8 @@ class LanguageModel(Estimator):
     ) -> Iterator[np.ndarray]:  # fmt: skip
         if max_tokens is not None and max_tokens < 0:
             raise InputError(f"`max_tokens` must be 0 or more, got {max_tokens}.")
+        if seed is not None and seed < 0:
+            raise InputError(f"`seed` must be 0 or more, got {seed}.")
         unknown = self.codec_.unknown
         drawn = generate(
             self.engine_.network, prompts, Sampling(**sampling),
@@ -270,8 +274,7 @@ class LanguageModel(Estimator):
 
     def _evaluate(self, text: str, counted: dict[str, KneserNey]) -> Evaluation:
         tokens = _stream(self.codec_, text)
-        if len(tokens) < 2:
-            raise InputError("The text has no tokens. Give one with at least one word.")
+        _check_tokens(tokens, "The text")
         unknown = self.codec_.unknown
         missing = 0 if unknown is None else int((tokens[1:] == unknown).sum())
         size = Size.of(text, len(tokens) - 1, missing)
@@ -290,6 +293,11 @@ class LanguageModel(Estimator):
 def _stream(codec: Codec, text: str) -> np.ndarray:
     """Return the tokens of a text, after the end of a line before it."""
     return np.concatenate([[codec.newline], codec.encode(text)])
+
+
+def _check_tokens(tokens: np.ndarray, what: str) -> None:
+    if len(tokens) < 2:
+        raise InputError(f"{what} has no tokens. Give one with at least one word.")
 
 
 def _until(stop: str | None, parts: Iterator[str]) -> Iterator[str]:

@@ -185,6 +185,12 @@ class Encoder:
         """Return the network's labels as the training data write them."""
         return list(labels) if self.scheme is None else convert(labels, self.scheme)
 
+    def respelled(self, text: TaggedText) -> TaggedText:
+        """Return sequences whose spans are written as predictions are, to compare both."""
+        if text.labels is None:
+            return text
+        return TaggedText(text.words, [self.outward(own) for own in text.labels], text.intents)
+
     def constraints(self) -> dict[str, Tensor] | None:
         """Return which of the network's labels may be where; None if all may be anywhere."""
         if self.inner is None:

@@ -103,7 +103,10 @@ class Engine:
             patience=config.patience if later else None,
             seed=config.seed,
         )
-        settings = {**config.model_dump(mode="json"), "text": _checksum(text)}
+        settings = {
+            **config.model_dump(mode="json"), "text": _checksum(text),
+            "validation text": None if validation is None else _checksum(validation),
+        }  # fmt: skip
         history = train(
             self.network, self._source(text), self._loss(validation), plan, validation=later,
             settings=settings, **options,
@@ -266,7 +269,7 @@ def _filled(text: EncodedText) -> Tensor:
 
 def _checksum(text: EncodedText) -> int:
     """Return a number that tells texts apart, so that no run is resumed with another."""
-    found = 0
+    found = zlib.crc32("\n".join(text.label_names).encode())
     for tensor in (text.words.values, text.words.offsets, text.characters.values,
                    text.forms, text.labels, text.intents):  # fmt: skip
         if tensor is not None:

@@ -38,7 +38,8 @@ def notes(model: Tagger, parts: Parts) -> list[str]:
         found.append(f"The training part has one intent alone, {encoder.intents[0]!r}.")
     for name, part in (("validation", parts.validation), ("test", parts.test)):
         if part is not None:
-            found += _unseen(f"The {name} part", "labels", _labels(part), _labels(train))
+            sides = (_labels(encoder.respelled(text)) for text in (part, train))
+            found += _unseen(f"The {name} part", "labels", *sides)
             if encoder.intents and part.intents is not None:
                 known = set(encoder.intents)
                 found += _unseen(f"The {name} part", "intents", set(part.intents), known)

@@ -121,6 +121,9 @@ class Tagger(Estimator):
         self.engine_ = Engine(config, self.encoder_)
         self.encoder_.given = None  # the network has them now
         later = None if parts.validation is None else self.encoder_.encode(parts.validation)
+        if parts.test is not None:
+            _check_words(parts.test)
+            self.encoder_.encode(parts.test)  # its mistakes must not cost a training
         self.history_ = self.engine_.train(
             self.encoder_.encode(parts.train), later,
             loggers=loggers(log_dir, tensorboard, progress), checkpoint_dir=checkpoint_dir,
@@ -273,8 +276,8 @@ class Tagger(Estimator):
         return self.encoder_.outward([self.encoder_.labels[int(k)] for k in numbers])
 
     def _evaluate(self, text: TaggedText) -> Evaluation:
-        if not any(text.words):
-            raise InputError("There are no words to score. Give at least one sequence with some.")
+        _check_words(text)
+        text = self.encoder_.respelled(text)
         counted = self.baseline_
         intents = None if counted.intent is None else [counted.intent] * len(text)
         answers = {
@@ -289,3 +292,8 @@ class Tagger(Estimator):
             raise InputError(
                 "This Tagger was trained without intents. Train it with one for each sequence."
             )
+
+
+def _check_words(text: TaggedText) -> None:
+    if not any(text.words):
+        raise InputError("There are no words to score. Give at least one sequence with some.")

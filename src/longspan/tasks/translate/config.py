@@ -122,7 +122,8 @@ class TranslateConfig(BaseModel):
 
     validation_share: Share = 0.05
     """Share of the pairs, drawn at random, that is kept for early stopping if no validation pairs
-    are given; 0 keeps none. Pairs with the same source stay together, and turns of one dialogue."""
+    are given; 0 keeps none. Turns of one dialogue stay together, and pairs with the same source are
+    never kept and learnt from."""
 
     beam_size: Count = 5
     """Translations that are followed at once; 1 always takes the likeliest token."""

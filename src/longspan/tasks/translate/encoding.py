@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,20 @@ class Vocabularies:
 
 @dataclass(frozen=True)
 class Parts:
-    """Pairs in parts; a part that there is not is None."""
+    """Pairs in parts; a part that there is not is None.
+
+    Attributes:
+        train: What is learnt from.
+        validation: Decides when to stop.
+        test: To be scored.
+        repeated: How many pairs were left out of the validation and test parts that were drawn,
+            because the training part has their source too; by the part's name.
+    """
 
     train: Pairs
     validation: Pairs | None = None
     test: Pairs | None = None
+    repeated: dict[str, int] = field(default_factory=dict)
 
     def named(self) -> dict[str, Pairs]:
         """Return the parts that there are, by name."""
@@ -75,6 +84,9 @@ def divide(
 ) -> Parts:  # fmt: skip
     """Return the parts of the data.
 
+    Dialogues are drawn whole. Those that share a turn are not joined, which would soon join all of
+    them; in place of that, parts that are drawn have no pair whose source is learnt from.
+
     Args:
         config: The options.
         source: As for `longspan.data.pairs.read_pairs`, and `target`.
@@ -86,7 +98,7 @@ def divide(
         encoding: Of the files.
 
     Raises:
-        InputError: If a part cannot be read, or nothing is left to learn from.
+        InputError: If a part cannot be read, or nothing is left to learn from or to score.
     """
     if not 0.0 <= test_share < 1.0 or config.validation_share + test_share >= 1.0:
         raise InputError(
@@ -99,19 +111,38 @@ def divide(
     groups = np.unique(given.groups)
     # The order depends on the seed alone, so that the test part is the same for any share.
     order = np.random.default_rng((config.seed, 1)).permutation(groups)
-    begin = 0
+    begin, drawn = 0, []
     for name, share in (("test", test_share), ("validation", config.validation_share)):
         if parts[name] is None and share:
             count = min(max(round(share * len(groups)), 1), len(groups) - begin - 1)
             held = np.flatnonzero(np.isin(given.groups, order[begin : begin + count]))
             parts[name] = given.part(held) if len(held) else None
             begin += max(count, 0)
+            drawn.append(name)
     kept = np.flatnonzero(np.isin(given.groups, order[begin:]))
     train = given.part(kept)
+    repeated = {}
+    for name in drawn:
+        parts[name], repeated[name] = _unlearnt(parts[name], train)
+    if repeated.get("test") and parts["test"] is None:
+        raise InputError(
+            f"Nothing is left to score: the training part has the sources of all "
+            f"{repeated['test']} pairs of the test part too. Give test pairs of their own, or more "
+            "data, or test_share=0."
+        )
     return Parts(
         Pairs(train.sources, train.targets, train.groups, given.empty),
-        parts["validation"], parts["test"],
+        parts["validation"], parts["test"], repeated,
     )  # fmt: skip
+
+
+def _unlearnt(part: Pairs | None, train: Pairs) -> tuple[Pairs | None, int]:
+    """Return the pairs of a part whose source is not learnt from, None for none; and the others."""
+    if part is None:
+        return None, 0
+    known = set(train.sources)
+    kept = [k for k, source in enumerate(part.sources) if source not in known]
+    return part.part(kept) if kept else None, len(part) - len(kept)
 
 
 def _sides(data: Any) -> tuple[Any, Any]:

@@ -81,8 +81,11 @@ class Engine:
         )
         steps = config.max_epochs * len(source)
         self.network.sampling_steps = max(min(steps, config.max_steps or steps), 1)
-        sums = [zlib.crc32(side.values.numpy().tobytes()) for side in pairs]
-        settings = {**config.model_dump(mode="json"), "vocabularies": self.sizes, "texts": sums}
+        settings = {
+            **config.model_dump(mode="json"), "vocabularies": self.sizes,
+            "texts": _checksums(pairs),
+            "validation texts": None if validation is None else _checksums(validation),
+        }  # fmt: skip
         history = train(
             self.network, source, loss, plan, validation=later, settings=settings, **options
         )
@@ -156,6 +159,11 @@ def loss(model: nn.Module, batch: PairBatch, state: Any) -> Loss:
     """Return the network's loss of a batch."""
     del state
     return model(batch)
+
+
+def _checksums(pairs: tuple[Ragged, Ragged]) -> list[int]:
+    """Return numbers that tell texts apart, so that no run is resumed with others."""
+    return [zlib.crc32(side.values.numpy().tobytes()) for side in pairs]
 
 
 def _by_length(lengths: Tensor) -> Sequence[Tensor]:

@@ -90,6 +90,14 @@ def notes(model: Translator, parts: Parts, tokens: dict[str, tuple[Ragged, Ragge
     found = []
     if parts.train.empty:
         found.append(f"{parts.train.empty} pairs with an empty side were left out.")
+    for part, count in parts.repeated.items():
+        if count:
+            found.append(
+                f"{count} pairs were left out of the {part} part: the training part has their "
+                "source too."
+            )
+            if part not in tokens:
+                found.append(f"Nothing is left of the {part} part.")
     codecs = (model.vocabularies_.source, model.vocabularies_.target)
     for part, sides in tokens.items():
         for side, codec, texts in zip(("source", "target"), codecs, sides, strict=True):
