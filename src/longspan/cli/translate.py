@@ -108,23 +108,11 @@ def _predict(model: Any, data: Path | None, output: Path | None, **reading: Any)
 
 def _piped(encoding: str = "utf-8") -> list[str]:
     """Return the lines of standard input, read as a file would be."""
-    from longspan.data.files import lines_of
+    from longspan.data.files import decode, lines_of
     from longspan.data.text import normalise
 
     _check_open()
-    data = sys.stdin.buffer.read()
-    # A byte order mark would be part of the first word.
-    name = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
-    try:
-        return lines_of(normalise(data.decode(name)))
-    except UnicodeError as error:
-        line = data[: getattr(error, "start", 0)].count(b"\n") + 1
-        raise InputError(
-            f"Standard input is not in {encoding}: line {line} has bytes that mean nothing in it. "
-            "Name its encoding (--encoding latin-1)."
-        ) from None
-    except LookupError:
-        raise InputError(f"There is no encoding {encoding!r}. Use utf-8 or latin-1, say.") from None
+    return lines_of(normalise(decode(sys.stdin.buffer.read(), "Standard input", encoding)))
 
 
 def _check_open() -> None:

@@ -75,12 +75,26 @@ def read_file(path: Path, encoding: str = "utf-8") -> str:
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"The file {path} cannot be read: {reason}.") from None
+    return decode(data, f"The file {path}", encoding)
+
+
+def decode(data: bytes, source: str, encoding: str = "utf-8") -> str:
+    """Return bytes as text; a byte order mark is left out, or it would be part of the first word.
+
+    Args:
+        data: The bytes.
+        source: What they are of, at the beginning of a sentence.
+        encoding: Theirs.
+
+    Raises:
+        InputError: If they are not in that encoding; the message names the line.
+    """
     try:
         return data.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     except UnicodeError as error:
         line = data[: getattr(error, "start", 0)].count(b"\n") + 1
         raise InputError(
-            f"The file {path} is not in {encoding}: line {line} has bytes that mean nothing in it. "
+            f"{source} is not in {encoding}: line {line} has bytes that mean nothing in it. "
             "Name its encoding (encoding='latin-1', --encoding latin-1), or save it as UTF-8."
         ) from None
     except LookupError:
