@@ -30,11 +30,13 @@ class Labelled(NamedTuple):
         sequences: Arrays (T, C), or texts.
         labels: One for each, or None.
         names: What each is called, or None.
+        channels: The columns that the channels come from, in their order, or None.
     """
 
     sequences: list[Any]
     labels: np.ndarray | None = None
     names: list[Any] | None = None
+    channels: list[str] | None = None
 
 
 def as_series(data: Any) -> list[np.ndarray]:
@@ -176,7 +178,7 @@ def read_long_table(
         column, rows = require(table, label, "label").to_numpy(), np.split(order, ends)
         labels = _one_label(column, rows, ids, need_labels)
     found = np.split(columns[order], ends)
-    return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list())
+    return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list(), names)
 
 
 def _one_label(

@@ -356,6 +356,30 @@ def test_files_and_frames(tmp_path):
         assert (of_rows.predict(frame) == plain.predict(wide.to_numpy())).all()
 
 
+def long_table(series=SERIES, labels=LABELS):
+    """Return a row for each step, with the channels a and b."""
+    return pl.DataFrame([
+        {"id": k, "a": x[0], "b": x[1], "label": labels[k]}
+        for k, each in enumerate(series) for x in each
+    ])  # fmt: skip
+
+
+def test_channels_are_found_by_their_names(tmp_path):
+    table = long_table()
+    turned = table.select("id", "label", pl.lit(3.0).alias("extra"), "b", "a")
+    model = small().fit(table, test=turned, validation=turned)
+    right = model.predict_proba(table)
+    assert model.evaluation_.scores["model"]["accuracy"] == model.score(table)
+    model.save(tmp_path / "m")
+    for each in (model, longspan.load(tmp_path / "m")):
+        np.testing.assert_array_equal(each.predict_proba(turned), right)
+        with pytest.raises(InputError, match="'b'"):
+            each.predict(table.rename({"b": "zz"}))
+    with pytest.raises(InputError, match="'b'"):
+        small().fit(table, test=table.drop("b"))
+    np.testing.assert_array_equal(model.predict_proba(SERIES), right)  # arrays have no names
+
+
 @pytest.mark.parametrize(
     ("message", "data", "labels"),
     [

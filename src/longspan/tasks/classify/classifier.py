@@ -23,7 +23,15 @@ from longspan.tasks.classify.engine import (
     read,
     temperature_of,
 )
-from longspan.tasks.classify.given import Given, classes_of, given, named, numbers_of, without
+from longspan.tasks.classify.given import (
+    Given,
+    classes_of,
+    given,
+    named,
+    numbers_of,
+    remembered,
+    without,
+)
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import ClassifyNetwork
 from longspan.tasks.classify.results import ClassifyRun
@@ -129,6 +137,7 @@ class Classifier(ClassifierMixin, Estimator):
             text=text, label=label, id=id, time=time, values=values, encoding=encoding
         )
         whole = given(X, y, kind=config.input, **self.columns_)
+        self.columns_ = remembered(self.columns_, whole)
         self.title_ = output.title_of(X, whole)
         if len(getattr(X, "shape", ())) == 2:
             self.n_features_in_ = int(X.shape[1])

@@ -25,12 +25,14 @@ class Given(NamedTuple):
         kind: ``"text"``, ``"series"`` or ``"image"``.
         labels: One for each, or None.
         names: What each is called, or None.
+        channels: The columns of a table that the channels come from, or None.
     """
 
     data: Any
     kind: str
     labels: np.ndarray | None = None
     names: list[Any] | None = None
+    channels: list[str] | None = None
 
     def __len__(self) -> int:  # of sequences, not of fields
         """Return the number of sequences."""
@@ -47,7 +49,7 @@ class Given(NamedTuple):
         own = data[numbers] if isinstance(data, np.ndarray) else [data[k] for k in numbers]
         labels = None if self.labels is None else self.labels[numbers]
         names = None if self.names is None else [self.names[k] for k in numbers]
-        return Given(own, self.kind, labels, names)
+        return Given(own, self.kind, labels, names, self.channels)
 
 
 def given(
@@ -67,10 +69,10 @@ def given(
     """
     if y is None and isinstance(data, tuple) and len(data) == 2:
         data, y = data
-    names = None
+    names = channels = None
     if y is None and is_source(data, **columns):
         found = read_labelled(data, need_labels=need_labels, **columns)
-        data, labels, names = found.sequences, found.labels, found.names
+        data, labels, names, channels = found
         labels = None if labels is None else _of_file(labels, need_labels)
     else:
         if y is None and need_labels:
@@ -88,7 +90,7 @@ def given(
             f"There are {len(data)} sequences and {len(labels)} labels: inconsistent numbers of "
             "samples. Give one label for each sequence."
         )
-    return Given(data, kind, labels, names)
+    return Given(data, kind, labels, names, channels)
 
 
 def _of_file(labels: np.ndarray, needed: bool) -> np.ndarray | None:
@@ -103,6 +105,11 @@ def _of_file(labels: np.ndarray, needed: bool) -> np.ndarray | None:
 def named(**columns: Any) -> dict[str, Any]:
     """Return the columns that were named."""
     return {name: value for name, value in columns.items() if value is not None}
+
+
+def remembered(columns: dict[str, Any], learnt: Given) -> dict[str, Any]:
+    """Return columns with those of the channels: a later table may have them in another order."""
+    return columns if learnt.channels is None else columns | {"values": learnt.channels}
 
 
 def is_source(data: Any, **columns: Any) -> bool:
