@@ -380,6 +380,40 @@ def test_channels_are_found_by_their_names(tmp_path):
     np.testing.assert_array_equal(model.predict_proba(SERIES), right)  # arrays have no names
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("strange", ["training", "test"])
+def test_labels_of_files_are_known_whatever_else_a_file_has(strange, suffix, tmp_path):
+    """One odd label makes texts of a file's numbers."""
+    parts = {}
+    for name in ("training", "test"):
+        labels = ["0", "1"] * 20 + ["x", "x"] * (name == strange)
+        texts = [f"{'good' if label == '1' else 'bad'} film" for label in labels]
+        table = pl.DataFrame({"text": texts, "label": labels})
+        parts[name] = tmp_path / f"{name}.{suffix}"
+        if suffix == "csv":
+            table.write_csv(parts[name])
+        else:
+            numbers = [int(each) if each != "x" else each for each in labels]
+            parts[name].write_text("".join(
+                json.dumps({"text": t, "label": n}) + "\n"
+                for t, n in zip(texts, numbers, strict=True)
+            ))  # fmt: skip
+    model = small(learning_rate=0.05, max_epochs=10).fit(parts["training"], test=parts["test"])
+    score = model.score(parts["test"])
+    assert score == model.evaluation_.scores["model"]["accuracy"]
+    if strange == "test":
+        assert model.classes_.tolist() == [0, 1]
+        assert score == 40 / 42
+        assert "2 of 42" in model.evaluation_.notes[0]
+        assert model.evaluation_.labels == [0, 1, "x"]
+        with pytest.raises(InputError, match="has the label 'x'"):
+            small().fit(parts["training"], validation=parts["test"])
+    else:
+        assert model.classes_.tolist() == ["0", "1", "x"]
+        assert score == 1.0
+        assert small().fit(parts["training"], validation=parts["test"])
+
+
 @pytest.mark.parametrize(
     ("message", "data", "labels"),
     [

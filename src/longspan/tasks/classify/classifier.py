@@ -284,7 +284,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     def _numbers(self, data: Given) -> tuple[np.ndarray, list[Any]]:
         assert data.labels is not None
-        return numbers_of(data.labels, self.classes_)
+        return numbers_of(data.labels, self.classes_, by_text=data.from_file)
 
     def _probabilities(self, data: Given) -> np.ndarray:
         self.inputs_.check_fits(data.data)
