@@ -21,6 +21,7 @@ from longspan.data.ragged import Ragged
 from longspan.data.series import as_series
 from longspan.errors import CheckpointError, InputError, ModelDirectoryError
 from longspan.tasks.classify import classifier as classifier_module
+from longspan.tasks.classify import engine
 from longspan.tasks.classify.engine import Part, read, temperature_of
 from longspan.tasks.classify.network import ClassifyNetwork, InputShape, SequenceEncoder
 
@@ -131,6 +132,19 @@ def test_company_and_padding_do_not_matter(of_each_kind):
     np.testing.assert_allclose(model.predict_proba(mixed), whole[order], atol=1e-6)
     scores = read(model.network_, model.network_, model.inputs_.encode(data))
     assert np.isfinite(scores).all()
+
+
+def test_long_sequences_are_read_a_few_at_a_time(monkeypatch):
+    """So that memory grows with the longest sequence, not with 256 times its length."""
+    model = small(**KINDS["words"][2]).fit(TEXTS, MOODS)
+    texts = [*TEXTS, "good " * 300, *TEXTS, "bad " * 100, ""]
+    right, shapes = model.predict_proba(texts), []
+    monkeypatch.setattr(engine, "STEPS_AT_ONCE", 400)
+    model.network_.register_forward_pre_hook(lambda _, own: shapes.append(own[0].inputs.shape))
+    np.testing.assert_allclose(model.predict_proba(texts), right, atol=1e-6)
+    assert shapes[0] == (301, 1)
+    assert max(steps * rows for steps, rows in shapes) <= 400
+    assert sum(rows for _, rows in shapes) == len(texts)
 
 
 def test_saved_and_loaded_it_does_the_same(of_each_kind, tmp_path):
