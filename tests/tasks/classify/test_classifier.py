@@ -453,6 +453,10 @@ def test_bad_validation_and_use(fitted):
         small().fit(SERIES, LABELS, validation=(SERIES[:2], ["slow", "other"]))
     with pytest.raises(InputError, match="channels"):
         small().fit(SERIES, LABELS, validation=(np.ones((2, 4)), ["slow", "fast"]))
+    unfitted = small()
+    with pytest.raises(InputError, match="channels"):
+        unfitted.fit(SERIES, LABELS, test=(np.ones((2, 4)), ["slow", "fast"]))
+    assert not hasattr(unfitted, "network_")  # it is told before the training
     with pytest.raises(InputError, match="requires y"):
         fitted.evaluate(SERIES)
     model = small()

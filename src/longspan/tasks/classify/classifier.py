@@ -151,6 +151,8 @@ class Classifier(ClassifierMixin, Estimator):
         self.classes_, numbers = classes_of(part.labels)
         self.class_counts_ = np.bincount(numbers, minlength=len(self.classes_))
         self.inputs_ = Inputs.learn(config, part.data, part.kind)
+        if tested is not None:  # before the training, which a mistake would throw away
+            self.inputs_.check_fits(tested.data)
         learnt = Part(self.inputs_.encode(part.data), torch.from_numpy(numbers))
         known = None if judged is None else self._part(judged)
         began = clock.perf_counter()
