@@ -202,6 +202,40 @@ def test_texts(tmp_path):
         read_labelled(csv)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".CSV"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_words_for_missing_numbers_are_texts(suffix, encoding, tmp_path):
+    path, sign = tmp_path / f"a{suffix}", "\t" if "tsv" in suffix else ","
+
+    def write(*rows):
+        data = "\n".join(sign.join(row) for row in [("text", "label"), *rows]).encode(encoding)
+        path.write_bytes(gzip.compress(data) if "gz" in suffix else data)
+
+    rows = [("NA", "None"), ("nan", "?"), ("", "null"), ("null", "nan"), ("007", "NA")]
+    write(*rows)
+    found = read_labelled(path, encoding=encoding)
+    assert found.sequences == [text for text, _ in rows]
+    assert found.labels.tolist() == [label for _, label in rows]
+    write(("a", "x"), ("", ""))
+    with pytest.raises(InputError, match="'label' is empty in row 1"):
+        read_labelled(path, encoding=encoding)
+    found = read_labelled(path, encoding=encoding, need_labels=False)
+    assert found.sequences == ["a", ""]
+    assert found.labels is None
+    write(("1", "2"), ("3", "4"))
+    found = read_labelled(path, encoding=encoding)
+    assert found.sequences == ["1", "3"]
+    assert found.labels.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_numbers_may_be_missing_in_any_table(suffix, tmp_path):
+    path, sign = tmp_path / f"a.{suffix}", "\t" if suffix == "tsv" else ","
+    path.write_text(f"id,x,label\n1,NA,a\n1,2,a\n2,?,b\n".replace(",", sign))
+    found = read_labelled(path)
+    assert [np.isnan(each[:, 0]).tolist() for each in found.sequences] == [[True, False], [True]]
+
+
 def test_bad_texts(tmp_path):
     path = tmp_path / "a.jsonl"
     for second, message in (

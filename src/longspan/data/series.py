@@ -181,6 +181,19 @@ def read_long_table(
     return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list(), names)
 
 
+def first_empty(labels: pl.Series) -> int | None:
+    """Return the first row without a label, or None if all have one."""
+    import polars as pl
+
+    empty = labels.is_null()
+    if labels.dtype == pl.String:
+        empty |= labels == ""
+    elif labels.dtype.is_float():
+        empty |= labels.is_nan()
+    rows = empty.fill_null(True).arg_true()
+    return int(rows[0]) if len(rows) else None
+
+
 def _one_label(
     labels: np.ndarray, rows: list[np.ndarray], ids: pl.Series, needed: bool
 ) -> np.ndarray | None:

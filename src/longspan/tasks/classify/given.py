@@ -190,8 +190,7 @@ def numbers_of(
     places = {name: k for k, name in enumerate(names)}
     alike = {_written(name): name for name in reversed(names)} if by_text else {}
     own = [
-        label if label in places else alike.get(_written(label), label)
-        for label in labels.tolist()
+        label if label in places else alike.get(_written(label), label) for label in labels.tolist()
     ]
     numbers = [places.setdefault(label, len(places)) for label in own]
     return np.array(numbers, np.int64), list(places)
