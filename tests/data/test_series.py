@@ -231,9 +231,34 @@ def test_words_for_missing_numbers_are_texts(suffix, encoding, tmp_path):
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_numbers_may_be_missing_in_any_table(suffix, tmp_path):
     path, sign = tmp_path / f"a.{suffix}", "\t" if suffix == "tsv" else ","
-    path.write_text(f"id,x,label\n1,NA,a\n1,2,a\n2,?,b\n".replace(",", sign))
+    path.write_text("id,x,label\n1,NA,a\n1,2,a\n2,?,b\n".replace(",", sign))
     found = read_labelled(path)
     assert [np.isnan(each[:, 0]).tolist() for each in found.sequences] == [[True, False], [True]]
+
+
+def test_texts_keep_their_names(tmp_path):
+    rows = {"id": ["r17", "r3"], "text": ["good", "bad"], "label": ["x", "y"]}
+    frame = pl.DataFrame(rows)
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "a.tsv", separator="\t")
+    frame.write_ndjson(tmp_path / "a.jsonl")
+    for source in (frame, *(tmp_path / f"a.{suffix}" for suffix in ("csv", "tsv", "jsonl"))):
+        for id in (None, "id"):  # which does not make series of them
+            found = read_labelled(source, id=id)
+            assert found.names == ["r17", "r3"]
+            assert found.sequences == ["good", "bad"]
+        assert read_labelled(source, id="label").names == ["x", "y"]
+        with pytest.raises(InputError, match="'name'"):
+            read_labelled(source, id="name")
+    holes = frame.with_columns(id=pl.Series(["r17", None]))
+    assert read_labelled(holes).names is None
+    with pytest.raises(InputError, match="'id' is empty in row 1"):
+        read_labelled(holes, id="id")
+    assert read_labelled(frame.drop("id")).names is None
+    # A series with a remark: whoever names its channels or time means no texts.
+    series = LONG.with_columns(text=pl.lit("a remark"))
+    assert read_labelled(series, values=["x"]).sequences[0].shape == (3, 1)
+    assert read_labelled(series, time="time").sequences[0].shape == (3, 2)
 
 
 def test_bad_texts(tmp_path):

@@ -37,7 +37,7 @@ def read_labelled(
             JSON lines (``.jsonl``, ``.jsonl.gz``), an object with a text each.
         text: Column of the texts; found by its name, `TEXTS`.
         label: Column of the labels; found by its name, `LABELS`.
-        id: Column that names the sequence, ``id`` by default.
+        id: Column that names the sequence or text, ``id`` by default.
         time: Column by which steps are put in order; ``time`` where there is one.
         values: Columns of the channels; by default all numeric ones that are none of the others.
         encoding: Of files of text.
@@ -52,12 +52,13 @@ def read_labelled(
         if path.suffix == ".ts":
             return _checked(read_ts(path, encoding), need_labels)
         if ".jsonl" in path.suffixes or path.suffix == ".ndjson":
-            return _json_lines(path, text, label, encoding, need_labels)
+            return _json_lines(path, text, label, id, encoding, need_labels)
         if path.suffix in (".tsv", ".txt") and _is_ucr(path, encoding):
             return read_ucr(path, encoding)
 
     def text_of(columns: Sequence[str]) -> str | None:
-        return text or (None if id else _find(columns, None, TEXTS))
+        # Whoever names channels or the time has no texts, though a column be called so.
+        return text or (None if values or time else _find(columns, None, TEXTS))
 
     table = None if path is None else _text_file(path, encoding, text_of)
     table = read_table(source if table is None else table)
@@ -71,7 +72,7 @@ def read_labelled(
         )
     column = text_of(table.columns)
     if column is not None:
-        return _texts(table, column, label, need_labels)
+        return _texts(table, column, label, id, need_labels)
     id = _find(table.columns, id, ("id",))
     if id is None:
         raise InputError(
@@ -136,7 +137,9 @@ def _text_file(
     return found.with_columns(pl.col(text).fill_null(""))
 
 
-def _texts(table: pl.DataFrame, text: str, label: str | None, need_labels: bool) -> Labelled:
+def _texts(
+    table: pl.DataFrame, text: str, label: str | None, id: str | None, need_labels: bool
+) -> Labelled:
     import polars as pl
 
     column = require(table, text, "text")
@@ -150,7 +153,20 @@ def _texts(table: pl.DataFrame, text: str, label: str | None, need_labels: bool)
         if need_labels:
             raise InputError(_empty(label, row))
         labels = None
-    return Labelled(column.to_list(), None if labels is None else labels.to_numpy())
+    found = None if labels is None else labels.to_numpy()
+    return Labelled(column.to_list(), found, _names(table, id, {text, label}))
+
+
+def _names(table: pl.DataFrame, id: str | None, taken: set[str | None]) -> list[Any] | None:
+    """Return what each text is called, or None where no column, or an incomplete one, says so."""
+    own = _find([name for name in table.columns if name not in taken], id, ("id",))
+    if own is None:
+        return None
+    names = require(table, own, "id")
+    row = first_empty(names)
+    if row is not None and id is not None:
+        raise InputError(_empty(own, row))
+    return None if row is not None else names.to_list()
 
 
 def _empty(name: str | None, row: int) -> str:
@@ -161,9 +177,10 @@ def _empty(name: str | None, row: int) -> str:
 
 
 def _json_lines(
-    path: Path, text: str | None, label: str | None, encoding: str, need_labels: bool
-) -> Labelled:
-    texts, labels = [], []
+    path: Path, text: str | None, label: str | None, id: str | None, encoding: str,
+    need_labels: bool,
+) -> Labelled:  # fmt: skip
+    texts, labels, names = [], [], []
     for number, line in enumerate(lines_of(read_file(path, encoding)), 1):
         if not line.strip():
             continue
@@ -184,9 +201,20 @@ def _json_lines(
             )
         texts.append(record[text])
         labels.append(record.get(label))
+        name = record.get(_find(list(record), id, ("id",)))
+        if id is not None and name is None:
+            raise InputError(f"{where} has no name under {id!r}.")
+        names.append(name)
     if not texts:
         raise InputError(f"The file {path} holds no text.")
-    known = all(value is not None for value in labels)
-    if known and len({type(value) is str for value in labels}) > 1:
-        labels = [str(value) for value in labels]
-    return Labelled(texts, np.array(labels) if known else None)
+    own = _of_one_type(labels)
+    return Labelled(texts, None if own is None else np.array(own), _of_one_type(names))
+
+
+def _of_one_type(values: list[Any]) -> list[Any] | None:
+    """Return texts where some are, or the values as they are; None if one is missing."""
+    if any(value is None for value in values):
+        return None
+    if len({type(value) is str for value in values}) > 1:
+        return [str(value) for value in values]
+    return values
