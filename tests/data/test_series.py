@@ -19,7 +19,7 @@ def test_arrays_and_lists():
     whole = np.arange(12.0).reshape(2, 3, 2)
     for data in (whole, whole.tolist(), [whole[0], whole[1]]):
         found = as_series(data)
-        assert [each.dtype for each in found] == [np.float32] * 2
+        assert [each.dtype for each in found] == [np.float64] * 2
         np.testing.assert_array_equal(np.stack(found), whole)
     ragged = as_series([np.ones((3, 2)), np.zeros((1, 2))])
     assert [each.shape for each in ragged] == [(3, 2), (1, 2)]
@@ -179,6 +179,10 @@ def test_bad_long_tables():
         read_labelled(LONG, label="labels")
     with pytest.raises(InputError, match="must be numeric"):
         read_labelled(LONG.with_columns(x=pl.lit("q")), values=["x"])
+    with pytest.raises(InputError, match="'x' has infinite values"):
+        read_labelled(LONG.with_columns(x=pl.lit(1e39)))
+    far = read_labelled(LONG.with_columns(x=pl.col("x") + 1e8 + 0.25))
+    np.testing.assert_array_equal(far.sequences[1][:, 0], [1e8 + 10.25, 1e8 + 20.25])
 
 
 def test_texts(tmp_path):

@@ -40,7 +40,10 @@ class Labelled(NamedTuple):
 
 
 def as_series(data: Any) -> list[np.ndarray]:
-    """Return numeric sequences as a list of arrays (T, C), float32.
+    """Return numeric sequences as a list of arrays (T, C), float64.
+
+    They may be views of the data. None is cut to float32 here, for that would take the signal from
+    a channel far from 0.
 
     >>> [each.shape for each in as_series([[1.0, 2.0, 3.0], [4.0]])]
     [(3, 1), (1, 1)]
@@ -68,7 +71,7 @@ def as_series(data: Any) -> list[np.ndarray]:
                 "must have the same ones, as an array (T, C) each."
             )
         _check_values(each, k)
-    return [each.astype(np.float32) for each in arrays]
+    return arrays
 
 
 def _as_array(data: Any) -> np.ndarray | None:
@@ -162,7 +165,9 @@ def read_long_table(
                             and table[c].dtype.is_numeric()])  # fmt: skip
     if not names:
         raise InputError("The table has no numeric column besides id, time and label: name them.")
-    columns = np.stack([numeric(require(table, c, "values"), "values") for c in names], -1)
+    columns = np.stack(
+        [numeric(require(table, c, "values"), "values", np.float64) for c in names], -1
+    )
     number = np.unique(ids.to_numpy(), return_inverse=True)[1]
     first = np.full(number.max() + 1, len(number))
     np.minimum.at(first, number, np.arange(len(number)))

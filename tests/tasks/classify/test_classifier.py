@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -378,6 +379,26 @@ def long_table(series=SERIES, labels=LABELS):
     ])  # fmt: skip
 
 
+def test_a_signal_far_from_zero_is_not_lost(tmp_path):
+    near = small().fit(SERIES, LABELS)
+    far = small().fit([each + 1e8 for each in SERIES], LABELS)
+    framed = small().fit(long_table([each + 1e8 for each in SERIES]))
+    right = near.predict_proba(SERIES)
+    for model in (far, framed):
+        found = model.predict_proba([each + 1e8 for each in SERIES])
+        np.testing.assert_allclose(found, right, atol=1e-3)
+    far.save(tmp_path / "m")
+    again = longspan.load(tmp_path / "m").predict_proba([each + 1e8 for each in SERIES])
+    np.testing.assert_array_equal(again, far.predict_proba([each + 1e8 for each in SERIES]))
+    weak = small().fit([1e8 + 0.01 * each for each in SERIES], LABELS)
+    assert (weak.inputs_.scale < 0.05).all()  # it is no constant channel
+    near.inputs_ = replace(near.inputs_, mean=near.inputs_.mean.astype(np.float32),
+                           scale=near.inputs_.scale.astype(np.float32))  # fmt: skip
+    near.save(tmp_path / "before")  # as models were saved
+    before = longspan.load(tmp_path / "before")
+    np.testing.assert_allclose(before.predict_proba(SERIES), right, atol=1e-5)
+
+
 def test_channels_are_found_by_their_names(tmp_path):
     table = long_table()
     turned = table.select("id", "label", pl.lit(3.0).alias("extra"), "b", "a")
@@ -491,7 +512,7 @@ DAMAGES = {
     "must be": lambda c: c["options"].update(hidden_size=60000, num_layers=200),
     "no input of the kind": lambda c: c["inputs"].update(kind="sound"),
     "positive whole": lambda c: c["inputs"].update(size=0),
-    "must be torch.float32": lambda c: c["inputs"].update(size=3),
+    "must be torch.float64": lambda c: c["inputs"].update(size=3),
     "two different labels": lambda c: c["classes"].update(labels=["a"]),
     "cannot be of type": lambda c: c["classes"].update(dtype="<M8[s]"),
     "positive temperature": lambda c: c.update(temperature=0.0),
