@@ -165,6 +165,10 @@ def test_bad_long_tables():
     for change, message in (
         ({"label": ["up", "down", "down", "down", "up"]}, "Sequence 'b' has the labels"),
         ({"id": ["b", None, "b", "a", "b"]}, "no name in row 1"),
+        ({"label": [1, 2, None, 2, 1]}, "'label' has no label in row 2 .*sequence 'b'"),
+        ({"label": [1.0, 2.0, 1.0, float("nan"), 1.0]}, "no label in row 3"),
+        ({"label": ["up", "down", "up", "", "up"]}, "no label in row 3"),
+        ({"label": [1, 2, 1, 2, 3]}, r"Sequence 'b' has the labels 1 and 3 \(row 4"),
         ({"x": ["1", "2", "x", "3", "4"], "y": ["a"] * 5}, "no numeric column"),
     ):
         with pytest.raises(InputError, match=message):
@@ -183,6 +187,13 @@ def test_bad_long_tables():
         read_labelled(LONG.with_columns(x=pl.lit(1e39)))
     far = read_labelled(LONG.with_columns(x=pl.col("x") + 1e8 + 0.25))
     np.testing.assert_array_equal(far.sequences[1][:, 0], [1e8 + 10.25, 1e8 + 20.25])
+
+
+def test_a_label_that_is_not_needed_may_be_empty():
+    for labels in ([1, 2, None, 2, 1], ["up", "down", "up", "", "up"]):
+        found = read_labelled(LONG.with_columns(label=pl.Series(labels)), need_labels=False)
+        assert found.labels is None
+        assert found.channels == ["x", "y"]
 
 
 def test_texts(tmp_path):

@@ -180,8 +180,8 @@ def read_long_table(
     ends = np.cumsum(np.bincount(rank[number]))[:-1]
     labels = None
     if label is not None:
-        column, rows = require(table, label, "label").to_numpy(), np.split(order, ends)
-        labels = _one_label(column, rows, ids, need_labels)
+        column = require(table, label, "label")
+        labels = _one_label(column, np.split(order, ends), ids, need_labels)
     found = np.split(columns[order], ends)
     return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list(), names)
 
@@ -200,17 +200,26 @@ def first_empty(labels: pl.Series) -> int | None:
 
 
 def _one_label(
-    labels: np.ndarray, rows: list[np.ndarray], ids: pl.Series, needed: bool
+    column: pl.Series, rows: list[np.ndarray], ids: pl.Series, needed: bool
 ) -> np.ndarray | None:
-    """Return the label of each sequence; None if one has several and none are needed."""
+    """Return the label of each sequence; None if one has none or several and none are needed."""
+    empty = first_empty(column)
+    if empty is not None:
+        if not needed:
+            return None
+        raise InputError(
+            f"Column {column.name!r} has no label in row {empty} (counted from 0), of the sequence "
+            f"{ids[empty]!r}. Complete it."
+        )
+    labels = column.to_numpy()
     for own in rows:
         different = own[labels[own] != labels[own[0]]]
         if len(different):
             if not needed:
                 return None
             raise InputError(
-                f"Sequence {ids[int(own[0])]!r} has the labels {labels[own[0]]!r} and "
-                f"{labels[different[0]]!r} (row {different[0]}, counted from 0). Each has one."
+                f"Sequence {ids[int(own[0])]!r} has the labels {column[int(own[0])]!r} and "
+                f"{column[int(different[0])]!r} (row {different[0]}, counted from 0). Each has one."
             )
     return labels[[own[0] for own in rows]]
 
