@@ -24,6 +24,7 @@ from longspan.errors import CheckpointError, InputError, ModelDirectoryError
 from longspan.tasks.classify import classifier as classifier_module
 from longspan.tasks.classify import engine
 from longspan.tasks.classify.engine import Part, read, temperature_of
+from longspan.tasks.classify.inputs import words
 from longspan.tasks.classify.network import ClassifyNetwork, InputShape, SequenceEncoder
 
 SMALL = {"hidden_size": 8, "max_epochs": 4, "batch_size": 16}
@@ -303,6 +304,21 @@ def test_the_shuffled_part_sees_no_more_than_the_longest():
     x, _ = model.network_.encoder._shuffle(batch.inputs, batch.lengths)
     assert x.shape == (2, 2, longest)
     assert torch.equal(x[:, 0], x[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("नमस्ते दुनिया!", "नमस्ते दुनिया !"),
+        ("x\u0302+y\u0308z's", "x\u0302 + y\u0308z's"),
+        ("ไม่ดี", "ไม่ดี"),
+        # Marks of anything but letters stay signs of their own.
+        ("\u2764\ufe0f 1\ufe0f\u20e3", "\u2764 \ufe0f 1 \ufe0f \u20e3"),
+        ("Größe, don't_ 25°", "Größe , don't_ 25 °"),
+    ],
+)
+def test_combining_marks_stay_with_their_letters(text, right):
+    assert words(text) == right
 
 
 def test_an_empty_text_has_a_rule():

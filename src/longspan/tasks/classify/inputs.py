@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -27,8 +29,27 @@ def words(text: str) -> str:
 
     >>> words("Don't stop, now!\n")
     "Don't stop , now ! \n"
+    >>> words("नमस्ते दुनिया।")
+    'नमस्ते दुनिया ।'
     """
-    return " ".join(WORD.findall(text))
+    marked = not text.isascii() and any(map(_is_mark, set(text)))
+    return " ".join((_word_with_marks() if marked else WORD).findall(text))
+
+
+def _is_mark(sign: str) -> bool:
+    r"""Return whether a sign combines with that before it, as vowel signs do; none is a ``\w``."""
+    return unicodedata.category(sign).startswith("M")
+
+
+@cache
+def _word_with_marks() -> re.Pattern[str]:
+    """Return `WORD` whose letters keep their marks; the marks of other signs stay apart."""
+    numbers = [k for k in range(sys.maxunicode + 1) if _is_mark(chr(k))]
+    begins = [k for k, before in zip(numbers, [-1, *numbers], strict=False) if k - 1 != before]
+    ends = [k for k, after in zip(numbers, [*numbers[1:], -1], strict=True) if k + 1 != after]
+    marks = "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(begins, ends, strict=True))
+    letter = rf"(?:[^\W\d_][{marks}]+|\w)"
+    return re.compile(rf"{letter}+(?:'{letter}+)*|[^\w\s]|\n")
 
 
 def kind_of(data: Any) -> str:
