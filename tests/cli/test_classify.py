@@ -62,6 +62,11 @@ def test_texts(tmp_path):
     assert done.returncode == 0, done.stderr
     done = run("evaluate", tmp_path / "m", path)
     assert done.returncode == 0, done.stderr
+    named = tmp_path / "named.jsonl"
+    named.write_text('{"id": "r17", "text": "good day"}\n{"id": "r3", "text": ""}\n')
+    done = run("predict", tmp_path / "m", named)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_csv(done.stdout.encode())["id"].to_list() == ["r17", "r3"]
 
 
 def test_users_mistakes_end_with_one_message_and_code_2(model, walks, tmp_path):

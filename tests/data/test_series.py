@@ -19,7 +19,7 @@ def test_arrays_and_lists():
     whole = np.arange(12.0).reshape(2, 3, 2)
     for data in (whole, whole.tolist(), [whole[0], whole[1]]):
         found = as_series(data)
-        assert [each.dtype for each in found] == [np.float32] * 2
+        assert [each.dtype for each in found] == [np.float64] * 2
         np.testing.assert_array_equal(np.stack(found), whole)
     ragged = as_series([np.ones((3, 2)), np.zeros((1, 2))])
     assert [each.shape for each in ragged] == [(3, 2), (1, 2)]
@@ -165,6 +165,10 @@ def test_bad_long_tables():
     for change, message in (
         ({"label": ["up", "down", "down", "down", "up"]}, "Sequence 'b' has the labels"),
         ({"id": ["b", None, "b", "a", "b"]}, "no name in row 1"),
+        ({"label": [1, 2, None, 2, 1]}, "'label' has no label in row 2 .*sequence 'b'"),
+        ({"label": [1.0, 2.0, 1.0, float("nan"), 1.0]}, "no label in row 3"),
+        ({"label": ["up", "down", "up", "", "up"]}, "no label in row 3"),
+        ({"label": [1, 2, 1, 2, 3]}, r"Sequence 'b' has the labels 1 and 3 \(row 4"),
         ({"x": ["1", "2", "x", "3", "4"], "y": ["a"] * 5}, "no numeric column"),
     ):
         with pytest.raises(InputError, match=message):
@@ -179,6 +183,17 @@ def test_bad_long_tables():
         read_labelled(LONG, label="labels")
     with pytest.raises(InputError, match="must be numeric"):
         read_labelled(LONG.with_columns(x=pl.lit("q")), values=["x"])
+    with pytest.raises(InputError, match="'x' has infinite values"):
+        read_labelled(LONG.with_columns(x=pl.lit(1e39)))
+    far = read_labelled(LONG.with_columns(x=pl.col("x") + 1e8 + 0.25))
+    np.testing.assert_array_equal(far.sequences[1][:, 0], [1e8 + 10.25, 1e8 + 20.25])
+
+
+def test_a_label_that_is_not_needed_may_be_empty():
+    for labels in ([1, 2, None, 2, 1], ["up", "down", "up", "", "up"]):
+        found = read_labelled(LONG.with_columns(label=pl.Series(labels)), need_labels=False)
+        assert found.labels is None
+        assert found.channels == ["x", "y"]
 
 
 def test_texts(tmp_path):
@@ -200,6 +215,65 @@ def test_texts(tmp_path):
     assert read_labelled(csv, encoding="latin-1").sequences == ["café"]
     with pytest.raises(InputError, match="line 2 has bytes"):
         read_labelled(csv)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".CSV"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_words_for_missing_numbers_are_texts(suffix, encoding, tmp_path):
+    path, sign = tmp_path / f"a{suffix}", "\t" if "tsv" in suffix else ","
+
+    def write(*rows):
+        data = "\n".join(sign.join(row) for row in [("text", "label"), *rows]).encode(encoding)
+        path.write_bytes(gzip.compress(data) if "gz" in suffix else data)
+
+    rows = [("NA", "None"), ("nan", "?"), ("", "null"), ("null", "nan"), ("007", "NA")]
+    write(*rows)
+    found = read_labelled(path, encoding=encoding)
+    assert found.sequences == [text for text, _ in rows]
+    assert found.labels.tolist() == [label for _, label in rows]
+    write(("a", "x"), ("", ""))
+    with pytest.raises(InputError, match="'label' is empty in row 1"):
+        read_labelled(path, encoding=encoding)
+    found = read_labelled(path, encoding=encoding, need_labels=False)
+    assert found.sequences == ["a", ""]
+    assert found.labels is None
+    write(("1", "2"), ("3", "4"))
+    found = read_labelled(path, encoding=encoding)
+    assert found.sequences == ["1", "3"]
+    assert found.labels.tolist() == [2, 4]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_numbers_may_be_missing_in_any_table(suffix, tmp_path):
+    path, sign = tmp_path / f"a.{suffix}", "\t" if suffix == "tsv" else ","
+    path.write_text("id,x,label\n1,NA,a\n1,2,a\n2,?,b\n".replace(",", sign))
+    found = read_labelled(path)
+    assert [np.isnan(each[:, 0]).tolist() for each in found.sequences] == [[True, False], [True]]
+
+
+def test_texts_keep_their_names(tmp_path):
+    rows = {"id": ["r17", "r3"], "text": ["good", "bad"], "label": ["x", "y"]}
+    frame = pl.DataFrame(rows)
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_csv(tmp_path / "a.tsv", separator="\t")
+    frame.write_ndjson(tmp_path / "a.jsonl")
+    for source in (frame, *(tmp_path / f"a.{suffix}" for suffix in ("csv", "tsv", "jsonl"))):
+        for id in (None, "id"):  # which does not make series of them
+            found = read_labelled(source, id=id)
+            assert found.names == ["r17", "r3"]
+            assert found.sequences == ["good", "bad"]
+        assert read_labelled(source, id="label").names == ["x", "y"]
+        with pytest.raises(InputError, match="'name'"):
+            read_labelled(source, id="name")
+    holes = frame.with_columns(id=pl.Series(["r17", None]))
+    assert read_labelled(holes).names is None
+    with pytest.raises(InputError, match="'id' is empty in row 1"):
+        read_labelled(holes, id="id")
+    assert read_labelled(frame.drop("id")).names is None
+    # A series with a remark: whoever names its channels or time means no texts.
+    series = LONG.with_columns(text=pl.lit("a remark"))
+    assert read_labelled(series, values=["x"]).sequences[0].shape == (3, 1)
+    assert read_labelled(series, time="time").sequences[0].shape == (3, 2)
 
 
 def test_bad_texts(tmp_path):

@@ -126,8 +126,13 @@ def _unparsable(column: pl.Series) -> str:
     )
 
 
-def numeric(column: pl.Series, role: str) -> np.ndarray:
+def numeric(column: pl.Series, role: str, dtype: type = np.float32) -> np.ndarray:
     """Return a column as float32, NaN where it is missing.
+
+    Args:
+        column: The column.
+        role: What it is, for messages.
+        dtype: Another type; the range is that of float32 all the same.
 
     Raises:
         InputError: If it is not numeric, or has infinite values.
@@ -153,8 +158,9 @@ def numeric(column: pl.Series, role: str) -> np.ndarray:
             f"The {role} column {column.name!r} must be numeric, got {shown} (rows counted from "
             "0). Correct these values, or leave them empty if they are missing."
         )
-    values = column.cast(pl.Float32).fill_null(float("nan")).to_numpy(writable=True)
-    infinite = np.flatnonzero(np.isinf(values))[:SHOWN]
+    whole = pl.Float64 if dtype is np.float64 else pl.Float32
+    values = column.cast(whole).fill_null(float("nan")).to_numpy(writable=True)
+    infinite = np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)[:SHOWN]
     if len(infinite):
         raise InputError(
             f"The {role} column {column.name!r} has infinite values (or larger than 3e38), first "

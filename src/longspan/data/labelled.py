@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longspan.data.columns import require
 from longspan.data.files import lines_of, read_file
-from longspan.data.series import Labelled, read_long_table, read_ts, read_ucr
-from longspan.data.tables import read_table
+from longspan.data.series import Labelled, first_empty, read_long_table, read_ts, read_ucr
+from longspan.data.tables import MISSING, read_csv, read_table
 from longspan.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: Names by which the columns of texts and labels are found.
 TEXTS = ("text", "sentence", "question", "review", "utterance")
@@ -34,7 +37,7 @@ def read_labelled(
             JSON lines (``.jsonl``, ``.jsonl.gz``), an object with a text each.
         text: Column of the texts; found by its name, `TEXTS`.
         label: Column of the labels; found by its name, `LABELS`.
-        id: Column that names the sequence, ``id`` by default.
+        id: Column that names the sequence or text, ``id`` by default.
         time: Column by which steps are put in order; ``time`` where there is one.
         values: Columns of the channels; by default all numeric ones that are none of the others.
         encoding: Of files of text.
@@ -49,11 +52,16 @@ def read_labelled(
         if path.suffix == ".ts":
             return _checked(read_ts(path, encoding), need_labels)
         if ".jsonl" in path.suffixes or path.suffix == ".ndjson":
-            return _json_lines(path, text, label, encoding, need_labels)
+            return _json_lines(path, text, label, id, encoding, need_labels)
         if path.suffix in (".tsv", ".txt") and _is_ucr(path, encoding):
             return read_ucr(path, encoding)
-    table = _tab_separated(path, encoding) if path is not None else None
-    table = read_table(source) if table is None else table
+
+    def text_of(columns: Sequence[str]) -> str | None:
+        # Whoever names channels or the time has no texts, though a column be called so.
+        return text or (None if values or time else _find(columns, None, TEXTS))
+
+    table = None if path is None else _text_file(path, encoding, text_of)
+    table = read_table(source if table is None else table)
     label = _find(table.columns, label, LABELS)
     if not need_labels and label not in table.columns:
         label = None
@@ -62,9 +70,9 @@ def read_labelled(
             f"Which column has the labels? Name it with `label` (--label). Columns: "
             f"{', '.join(table.columns)}."
         )
-    text = text or (None if id else _find(table.columns, None, TEXTS))
-    if text is not None:
-        return _texts(table, text, label, need_labels)
+    column = text_of(table.columns)
+    if column is not None:
+        return _texts(table, column, label, id, need_labels)
     id = _find(table.columns, id, ("id",))
     if id is None:
         raise InputError(
@@ -99,52 +107,80 @@ def _is_ucr(path: Path, encoding: str) -> bool:
         return False
 
 
-def _tab_separated(path: Path, encoding: str) -> Any:
-    """Return a table of texts with tabs, or of another encoding; None for what read_table reads."""
+def _text_file(
+    path: Path, encoding: str, text_of: Callable[[Sequence[str]], str | None]
+) -> pl.DataFrame | None:
+    """Return the table in a file of text, with commas or tabs; None for another file.
+
+    Args:
+        path: The file.
+        encoding: Of it.
+        text_of: Says which of its columns has the texts, or None.
+    """
     import polars as pl
 
-    tabs = path.suffix in (".tsv", ".txt")
-    if path.suffix not in (".csv", ".tsv", ".txt") or not path.is_file():
+    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    if suffix not in (".csv", ".tsv", ".txt") or not path.is_file():
         return None
-    if not tabs and encoding.lower() in ("utf-8", "utf8"):
-        read_file(path)  # a wrong byte is told with its line
-        return None
-    whole = read_file(path, encoding).encode()
-    try:
-        # Quotes are no more than signs in a text with tabs.
-        return pl.read_csv(
-            whole, separator="\t" if tabs else ",", quote_char=None if tabs else '"',
-            infer_schema_length=None,
-        )  # fmt: skip
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            f"The file {path} cannot be read as a table: {str(error).splitlines()[0]}."
-        ) from None
+    whole = read_file(path, encoding).encode()  # a wrong byte is told with its line
+    tabs = suffix != ".csv"
+    # Quotes are no more than signs in a text with tabs.
+    form: dict[str, Any] = {
+        "separator": "\t" if tabs else ",", "quote_char": None if tabs else '"'
+    }  # fmt: skip
+    columns = read_csv(whole, path, n_rows=0, **form).columns
+    text = text_of(columns)
+    if text not in columns:
+        return read_csv(whole, path, null_values=MISSING, **form)
+    # NA and None are words like others here, and nothing is an empty text.
+    found = read_csv(whole, path, schema_overrides={text: pl.String}, **form)
+    return found.with_columns(pl.col(text).fill_null(""))
 
 
-def _texts(table: Any, text: str, label: str | None, need_labels: bool) -> Labelled:
+def _texts(
+    table: pl.DataFrame, text: str, label: str | None, id: str | None, need_labels: bool
+) -> Labelled:
     import polars as pl
 
     column = require(table, text, "text")
     if column.dtype != pl.String:
         column = column.cast(pl.String)
+    if column.null_count():
+        raise InputError(_empty(text, column.is_null().arg_true()[0]))
     labels = None if label is None else require(table, label, "label")
-    if not need_labels and labels is not None and labels.null_count():
+    row = None if labels is None else first_empty(labels)
+    if row is not None:
+        if need_labels:
+            raise InputError(_empty(label, row))
         labels = None
-    for each in (column,) if labels is None else (column, labels):
-        if each.null_count():
-            row = each.is_null().arg_true()[0]
-            raise InputError(
-                f"Column {each.name!r} is empty in row {row} (counted from 0). Complete it, or "
-                "leave the row out."
-            )
-    return Labelled(column.to_list(), None if labels is None else labels.to_numpy())
+    found = None if labels is None else labels.to_numpy()
+    return Labelled(column.to_list(), found, _names(table, id, {text, label}))
+
+
+def _names(table: pl.DataFrame, id: str | None, taken: set[str | None]) -> list[Any] | None:
+    """Return what each text is called, or None where no column, or an incomplete one, says so."""
+    own = _find([name for name in table.columns if name not in taken], id, ("id",))
+    if own is None:
+        return None
+    names = require(table, own, "id")
+    row = first_empty(names)
+    if row is not None and id is not None:
+        raise InputError(_empty(own, row))
+    return None if row is not None else names.to_list()
+
+
+def _empty(name: str | None, row: int) -> str:
+    return (
+        f"Column {name!r} is empty in row {row} (counted from 0). Complete it, or leave the row "
+        "out."
+    )
 
 
 def _json_lines(
-    path: Path, text: str | None, label: str | None, encoding: str, need_labels: bool
-) -> Labelled:
-    texts, labels = [], []
+    path: Path, text: str | None, label: str | None, id: str | None, encoding: str,
+    need_labels: bool,
+) -> Labelled:  # fmt: skip
+    texts, labels, names = [], [], []
     for number, line in enumerate(lines_of(read_file(path, encoding)), 1):
         if not line.strip():
             continue
@@ -165,9 +201,20 @@ def _json_lines(
             )
         texts.append(record[text])
         labels.append(record.get(label))
+        name = record.get(_find(list(record), id, ("id",)))
+        if id is not None and name is None:
+            raise InputError(f"{where} has no name under {id!r}.")
+        names.append(name)
     if not texts:
         raise InputError(f"The file {path} holds no text.")
-    known = all(value is not None for value in labels)
-    if known and len({type(value) is str for value in labels}) > 1:
-        labels = [str(value) for value in labels]
-    return Labelled(texts, np.array(labels) if known else None)
+    own = _of_one_type(labels)
+    return Labelled(texts, None if own is None else np.array(own), _of_one_type(names))
+
+
+def _of_one_type(values: list[Any]) -> list[Any] | None:
+    """Return texts where some are, or the values as they are; None if one is missing."""
+    if any(value is None for value in values):
+        return None
+    if len({type(value) is str for value in values}) > 1:
+        return [str(value) for value in values]
+    return values

@@ -30,15 +30,20 @@ class Labelled(NamedTuple):
         sequences: Arrays (T, C), or texts.
         labels: One for each, or None.
         names: What each is called, or None.
+        channels: The columns that the channels come from, in their order, or None.
     """
 
     sequences: list[Any]
     labels: np.ndarray | None = None
     names: list[Any] | None = None
+    channels: list[str] | None = None
 
 
 def as_series(data: Any) -> list[np.ndarray]:
-    """Return numeric sequences as a list of arrays (T, C), float32.
+    """Return numeric sequences as a list of arrays (T, C), float64.
+
+    They may be views of the data. None is cut to float32 here, for that would take the signal from
+    a channel far from 0.
 
     >>> [each.shape for each in as_series([[1.0, 2.0, 3.0], [4.0]])]
     [(3, 1), (1, 1)]
@@ -66,7 +71,7 @@ def as_series(data: Any) -> list[np.ndarray]:
                 "must have the same ones, as an array (T, C) each."
             )
         _check_values(each, k)
-    return [each.astype(np.float32) for each in arrays]
+    return arrays
 
 
 def _as_array(data: Any) -> np.ndarray | None:
@@ -160,7 +165,9 @@ def read_long_table(
                             and table[c].dtype.is_numeric()])  # fmt: skip
     if not names:
         raise InputError("The table has no numeric column besides id, time and label: name them.")
-    columns = np.stack([numeric(require(table, c, "values"), "values") for c in names], -1)
+    columns = np.stack(
+        [numeric(require(table, c, "values"), "values", np.float64) for c in names], -1
+    )
     number = np.unique(ids.to_numpy(), return_inverse=True)[1]
     first = np.full(number.max() + 1, len(number))
     np.minimum.at(first, number, np.arange(len(number)))
@@ -173,24 +180,46 @@ def read_long_table(
     ends = np.cumsum(np.bincount(rank[number]))[:-1]
     labels = None
     if label is not None:
-        column, rows = require(table, label, "label").to_numpy(), np.split(order, ends)
-        labels = _one_label(column, rows, ids, need_labels)
+        column = require(table, label, "label")
+        labels = _one_label(column, np.split(order, ends), ids, need_labels)
     found = np.split(columns[order], ends)
-    return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list())
+    return Labelled(list(found), labels, ids.gather(np.sort(first)).to_list(), names)
+
+
+def first_empty(labels: pl.Series) -> int | None:
+    """Return the first row without a label, or None if all have one."""
+    import polars as pl
+
+    empty = labels.is_null()
+    if labels.dtype == pl.String:
+        empty |= labels == ""
+    elif labels.dtype.is_float():
+        empty |= labels.is_nan()
+    rows = empty.fill_null(True).arg_true()
+    return int(rows[0]) if len(rows) else None
 
 
 def _one_label(
-    labels: np.ndarray, rows: list[np.ndarray], ids: pl.Series, needed: bool
+    column: pl.Series, rows: list[np.ndarray], ids: pl.Series, needed: bool
 ) -> np.ndarray | None:
-    """Return the label of each sequence; None if one has several and none are needed."""
+    """Return the label of each sequence; None if one has none or several and none are needed."""
+    empty = first_empty(column)
+    if empty is not None:
+        if not needed:
+            return None
+        raise InputError(
+            f"Column {column.name!r} has no label in row {empty} (counted from 0), of the sequence "
+            f"{ids[empty]!r}. Complete it."
+        )
+    labels = column.to_numpy()
     for own in rows:
         different = own[labels[own] != labels[own[0]]]
         if len(different):
             if not needed:
                 return None
             raise InputError(
-                f"Sequence {ids[int(own[0])]!r} has the labels {labels[own[0]]!r} and "
-                f"{labels[different[0]]!r} (row {different[0]}, counted from 0). Each has one."
+                f"Sequence {ids[int(own[0])]!r} has the labels {column[int(own[0])]!r} and "
+                f"{column[int(different[0])]!r} (row {different[0]}, counted from 0). Each has one."
             )
     return labels[[own[0] for own in rows]]
 

@@ -52,19 +52,41 @@ def _read_file(path: Path) -> pl.DataFrame:
 
     if not path.is_file():
         raise InputError(f"There is no file {path}. Give the path of a CSV or Parquet file.")
+    if path.suffix.lower() not in (".parquet", ".pq"):
+        return read_csv(path, path, null_values=MISSING)
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pl.read_parquet(path)
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, UnicodeError, OSError) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_csv(source: Path | bytes, path: Path, **options: Any) -> pl.DataFrame:
+    """Return a CSV as a frame.
+
+    Args:
+        source: The file, or what is in it.
+        path: Its name, for messages.
+        options: Of `polars.read_csv`.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    import polars as pl
+
+    try:
         # All rows decide a column's type, so that a late text does not break the reading.
-        return pl.read_csv(path, null_values=MISSING, infer_schema_length=None)
+        return pl.read_csv(source, infer_schema_length=None, **options)
     except pl.exceptions.NoDataError:
         raise InputError(f"The file {path} is empty. A header and rows are needed.") from None
     except (pl.exceptions.PolarsError, UnicodeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"The file {path} cannot be read as a table: {reason}. A CSV with commas, one header "
-            "line and UTF-8 text is expected, or a Parquet file."
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"The file {path} cannot be read as a table: {str(error).splitlines()[0]}. A CSV with "
+        "commas, one header line and UTF-8 text is expected, or a Parquet file."
+    )
 
 
 def _from_array(array: np.ndarray) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from longspan.data.ragged import Ragged
 from longspan.data.series import as_series
 from longspan.errors import CheckpointError, InputError, ModelDirectoryError
 from longspan.tasks.classify import classifier as classifier_module
+from longspan.tasks.classify import engine
 from longspan.tasks.classify.engine import Part, read, temperature_of
+from longspan.tasks.classify.inputs import words
 from longspan.tasks.classify.network import ClassifyNetwork, InputShape, SequenceEncoder
 
 SMALL = {"hidden_size": 8, "max_epochs": 4, "batch_size": 16}
@@ -131,6 +134,19 @@ def test_company_and_padding_do_not_matter(of_each_kind):
     np.testing.assert_allclose(model.predict_proba(mixed), whole[order], atol=1e-6)
     scores = read(model.network_, model.network_, model.inputs_.encode(data))
     assert np.isfinite(scores).all()
+
+
+def test_long_sequences_are_read_a_few_at_a_time(monkeypatch):
+    """So that memory grows with the longest sequence, not with 256 times its length."""
+    model = small(**KINDS["words"][2]).fit(TEXTS, MOODS)
+    texts = [*TEXTS, "good " * 300, *TEXTS, "bad " * 100, ""]
+    right, shapes = model.predict_proba(texts), []
+    monkeypatch.setattr(engine, "STEPS_AT_ONCE", 400)
+    model.network_.register_forward_pre_hook(lambda _, own: shapes.append(own[0].inputs.shape))
+    np.testing.assert_allclose(model.predict_proba(texts), right, atol=1e-6)
+    assert shapes[0] == (301, 1)
+    assert max(steps * rows for steps, rows in shapes) <= 400
+    assert sum(rows for _, rows in shapes) == len(texts)
 
 
 def test_saved_and_loaded_it_does_the_same(of_each_kind, tmp_path):
@@ -290,6 +306,21 @@ def test_the_shuffled_part_sees_no_more_than_the_longest():
     assert torch.equal(x[:, 0], x[:, 1])
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("नमस्ते दुनिया!", "नमस्ते दुनिया !"),
+        ("x\u0302+y\u0308z's", "x\u0302 + y\u0308z's"),
+        ("ไม่ดี", "ไม่ดี"),
+        # Marks of anything but letters stay signs of their own.
+        ("\u2764\ufe0f 1\ufe0f\u20e3", "\u2764 \ufe0f 1 \ufe0f \u20e3"),
+        ("Größe, don't_ 25°", "Größe , don't_ 25 °"),
+    ],
+)
+def test_combining_marks_stay_with_their_letters(text, right):
+    assert words(text) == right
+
+
 def test_an_empty_text_has_a_rule():
     model = small(embedding_size=4).fit([*TEXTS, ""], [*MOODS, "neg"])
     assert model.predict_proba(["", "  \t"]).std(0).max() < 1e-7
@@ -356,6 +387,84 @@ def test_files_and_frames(tmp_path):
         assert (of_rows.predict(frame) == plain.predict(wide.to_numpy())).all()
 
 
+def long_table(series=SERIES, labels=LABELS):
+    """Return a row for each step, with the channels a and b."""
+    return pl.DataFrame([
+        {"id": k, "a": x[0], "b": x[1], "label": labels[k]}
+        for k, each in enumerate(series) for x in each
+    ])  # fmt: skip
+
+
+def test_a_signal_far_from_zero_is_not_lost(tmp_path):
+    near = small().fit(SERIES, LABELS)
+    far = small().fit([each + 1e8 for each in SERIES], LABELS)
+    framed = small().fit(long_table([each + 1e8 for each in SERIES]))
+    right = near.predict_proba(SERIES)
+    for model in (far, framed):
+        found = model.predict_proba([each + 1e8 for each in SERIES])
+        np.testing.assert_allclose(found, right, atol=1e-3)
+    far.save(tmp_path / "m")
+    again = longspan.load(tmp_path / "m").predict_proba([each + 1e8 for each in SERIES])
+    np.testing.assert_array_equal(again, far.predict_proba([each + 1e8 for each in SERIES]))
+    weak = small().fit([1e8 + 0.01 * each for each in SERIES], LABELS)
+    assert (weak.inputs_.scale < 0.05).all()  # it is no constant channel
+    near.inputs_ = replace(near.inputs_, mean=near.inputs_.mean.astype(np.float32),
+                           scale=near.inputs_.scale.astype(np.float32))  # fmt: skip
+    near.save(tmp_path / "before")  # as models were saved
+    before = longspan.load(tmp_path / "before")
+    np.testing.assert_allclose(before.predict_proba(SERIES), right, atol=1e-5)
+
+
+def test_channels_are_found_by_their_names(tmp_path):
+    table = long_table()
+    turned = table.select("id", "label", pl.lit(3.0).alias("extra"), "b", "a")
+    model = small().fit(table, test=turned, validation=turned)
+    right = model.predict_proba(table)
+    assert model.evaluation_.scores["model"]["accuracy"] == model.score(table)
+    model.save(tmp_path / "m")
+    for each in (model, longspan.load(tmp_path / "m")):
+        np.testing.assert_array_equal(each.predict_proba(turned), right)
+        with pytest.raises(InputError, match="'b'"):
+            each.predict(table.rename({"b": "zz"}))
+    with pytest.raises(InputError, match="'b'"):
+        small().fit(table, test=table.drop("b"))
+    np.testing.assert_array_equal(model.predict_proba(SERIES), right)  # arrays have no names
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("strange", ["training", "test"])
+def test_labels_of_files_are_known_whatever_else_a_file_has(strange, suffix, tmp_path):
+    """One odd label makes texts of a file's numbers."""
+    parts = {}
+    for name in ("training", "test"):
+        labels = ["0", "1"] * 20 + ["x", "x"] * (name == strange)
+        texts = [f"{'good' if label == '1' else 'bad'} film" for label in labels]
+        table = pl.DataFrame({"text": texts, "label": labels})
+        parts[name] = tmp_path / f"{name}.{suffix}"
+        if suffix == "csv":
+            table.write_csv(parts[name])
+        else:
+            numbers = [int(each) if each != "x" else each for each in labels]
+            parts[name].write_text("".join(
+                json.dumps({"text": t, "label": n}) + "\n"
+                for t, n in zip(texts, numbers, strict=True)
+            ))  # fmt: skip
+    model = small(learning_rate=0.05, max_epochs=10).fit(parts["training"], test=parts["test"])
+    score = model.score(parts["test"])
+    assert score == model.evaluation_.scores["model"]["accuracy"]
+    if strange == "test":
+        assert model.classes_.tolist() == [0, 1]
+        assert score == 40 / 42
+        assert "2 of 42" in model.evaluation_.notes[0]
+        assert model.evaluation_.labels == [0, 1, "x"]
+        with pytest.raises(InputError, match="has the label 'x'"):
+            small().fit(parts["training"], validation=parts["test"])
+    else:
+        assert model.classes_.tolist() == ["0", "1", "x"]
+        assert score == 1.0
+        assert small().fit(parts["training"], validation=parts["test"])
+
+
 @pytest.mark.parametrize(
     ("message", "data", "labels"),
     [
@@ -381,6 +490,10 @@ def test_bad_validation_and_use(fitted):
         small().fit(SERIES, LABELS, validation=(SERIES[:2], ["slow", "other"]))
     with pytest.raises(InputError, match="channels"):
         small().fit(SERIES, LABELS, validation=(np.ones((2, 4)), ["slow", "fast"]))
+    unfitted = small()
+    with pytest.raises(InputError, match="channels"):
+        unfitted.fit(SERIES, LABELS, test=(np.ones((2, 4)), ["slow", "fast"]))
+    assert not hasattr(unfitted, "network_")  # it is told before the training
     with pytest.raises(InputError, match="requires y"):
         fitted.evaluate(SERIES)
     model = small()
@@ -415,7 +528,7 @@ DAMAGES = {
     "must be": lambda c: c["options"].update(hidden_size=60000, num_layers=200),
     "no input of the kind": lambda c: c["inputs"].update(kind="sound"),
     "positive whole": lambda c: c["inputs"].update(size=0),
-    "must be torch.float32": lambda c: c["inputs"].update(size=3),
+    "must be torch.float64": lambda c: c["inputs"].update(size=3),
     "two different labels": lambda c: c["classes"].update(labels=["a"]),
     "cannot be of type": lambda c: c["classes"].update(dtype="<M8[s]"),
     "positive temperature": lambda c: c.update(temperature=0.0),

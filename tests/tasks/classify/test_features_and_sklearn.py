@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from sklearn.base import clone
@@ -55,6 +56,24 @@ def test_any_input_and_saved_it_does_the_same(data, tmp_path):
     loaded = longspan.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.transform(data), found)
     assert loaded.get_params() == model.get_params()
+
+
+def test_channels_are_found_by_their_names(tmp_path):
+    table = pl.DataFrame(
+        [{"id": k, "a": x, "b": 9.0 - t} for k, each in enumerate(SERIES)
+         for t, x in enumerate(each)]
+    )  # fmt: skip
+    turned = table.select("b", "id", "a", pl.lit(1).alias("extra"))
+    model = features().fit(table, test=turned)
+    model.save(tmp_path / "m")
+    for each in (model, longspan.load(tmp_path / "m")):
+        np.testing.assert_array_equal(each.transform(turned), each.transform(table))
+        with pytest.raises(InputError, match="'b'"):
+            each.transform(table.drop("b"))
+    labelled = table.with_columns(label=pl.col("id") % 2)
+    of_classes = SequenceFeatures(classifier=Classifier(**SMALL)).fit(labelled)
+    turned = labelled.select("b", "id", "a")
+    np.testing.assert_array_equal(of_classes.transform(turned), of_classes.transform(table))
 
 
 def test_the_features_of_a_classifier(tmp_path):

@@ -23,7 +23,15 @@ from longspan.tasks.classify.engine import (
     read,
     temperature_of,
 )
-from longspan.tasks.classify.given import Given, classes_of, given, named, numbers_of, without
+from longspan.tasks.classify.given import (
+    Given,
+    classes_of,
+    given,
+    named,
+    numbers_of,
+    remembered,
+    without,
+)
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import ClassifyNetwork
 from longspan.tasks.classify.results import ClassifyRun
@@ -129,6 +137,7 @@ class Classifier(ClassifierMixin, Estimator):
             text=text, label=label, id=id, time=time, values=values, encoding=encoding
         )
         whole = given(X, y, kind=config.input, **self.columns_)
+        self.columns_ = remembered(self.columns_, whole)
         self.title_ = output.title_of(X, whole)
         if len(getattr(X, "shape", ())) == 2:
             self.n_features_in_ = int(X.shape[1])
@@ -142,6 +151,8 @@ class Classifier(ClassifierMixin, Estimator):
         self.classes_, numbers = classes_of(part.labels)
         self.class_counts_ = np.bincount(numbers, minlength=len(self.classes_))
         self.inputs_ = Inputs.learn(config, part.data, part.kind)
+        if tested is not None:  # before the training, which a mistake would throw away
+            self.inputs_.check_fits(tested.data)
         learnt = Part(self.inputs_.encode(part.data), torch.from_numpy(numbers))
         known = None if judged is None else self._part(judged)
         began = clock.perf_counter()
@@ -275,7 +286,7 @@ class Classifier(ClassifierMixin, Estimator):
 
     def _numbers(self, data: Given) -> tuple[np.ndarray, list[Any]]:
         assert data.labels is not None
-        return numbers_of(data.labels, self.classes_)
+        return numbers_of(data.labels, self.classes_, by_text=data.from_file)
 
     def _probabilities(self, data: Given) -> np.ndarray:
         self.inputs_.check_fits(data.data)

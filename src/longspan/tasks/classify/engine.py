@@ -23,8 +23,8 @@ from longspan.training.loop import LossFunction
 
 #: Optimiser steps for which there are passes by default, and passes at least.
 STEPS, PASSES = 1500, 10
-#: Sequences that are read at once after training.
-ROWS = 256
+#: Sequences that are read at once after training, and their steps with padding, at most.
+ROWS, STEPS_AT_ONCE = 256, 2**16
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,19 @@ def read(function: Callable[[Batch], Tensor], network: nn.Module, sequences: Rag
         sequences: S of them; those of like length are read together.
     """
     network.eval()
-    order = sequences.lengths.argsort(descending=True, stable=True)
-    part = Part(sequences)
-    rows = torch.cat([function(part.batch(numbers)) for numbers in order.split(ROWS)])
-    found = torch.empty_like(rows)
-    found[order] = rows
-    return found.double().numpy()
+    lengths = sequences.lengths
+    order = lengths.argsort(descending=True, stable=True)
+    part, begin, found = Part(sequences), 0, []
+    while begin < len(order):
+        # All are padded to the first, which is the longest of those that are left.
+        longest = max(int(lengths[order[begin]]), 1)
+        numbers = order[begin : begin + min(ROWS, max(STEPS_AT_ONCE // longest, 1))]
+        found.append(function(part.batch(numbers)))
+        begin += len(numbers)
+    rows = torch.cat(found)
+    ordered = torch.empty_like(rows)
+    ordered[order] = rows
+    return ordered.double().numpy()
 
 
 def temperature_of(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -15,7 +15,7 @@ from longspan.tasks.classify.autoencoder import Autoencoder, reconstruction_loss
 from longspan.tasks.classify.classifier import Classifier
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig, FeaturesConfig
 from longspan.tasks.classify.engine import Part, encoder_of, fit_network, read
-from longspan.tasks.classify.given import Given, given, named, without
+from longspan.tasks.classify.given import Given, given, named, remembered, without
 from longspan.tasks.classify.inputs import Inputs
 from longspan.tasks.classify.network import SequenceEncoder
 from longspan.tasks.classify.output import facts_of, notes_of, title_of, vector_table
@@ -222,6 +222,7 @@ class SequenceFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estima
             return given(found, kind=whole.kind, need_labels=False, **self.columns_)
 
         whole = given(data, None, kind=config.input, need_labels=False, **self.columns_)
+        self.columns_ = remembered(self.columns_, whole)
         self.title_ = title_of(data, whole)
         share = test_share if test is None else 0.0
         whole, tested = without(whole, share, config.seed + 1, by_class=False)

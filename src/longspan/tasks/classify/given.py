@@ -25,12 +25,17 @@ class Given(NamedTuple):
         kind: ``"text"``, ``"series"`` or ``"image"``.
         labels: One for each, or None.
         names: What each is called, or None.
+        channels: The columns of a table that the channels come from, or None.
+        from_file: Whether the labels come from a file or frame, whose other labels decide what type
+            they have.
     """
 
     data: Any
     kind: str
     labels: np.ndarray | None = None
     names: list[Any] | None = None
+    channels: list[str] | None = None
+    from_file: bool = False
 
     def __len__(self) -> int:  # of sequences, not of fields
         """Return the number of sequences."""
@@ -47,7 +52,7 @@ class Given(NamedTuple):
         own = data[numbers] if isinstance(data, np.ndarray) else [data[k] for k in numbers]
         labels = None if self.labels is None else self.labels[numbers]
         names = None if self.names is None else [self.names[k] for k in numbers]
-        return Given(own, self.kind, labels, names)
+        return Given(own, self.kind, labels, names, self.channels, self.from_file)
 
 
 def given(
@@ -67,10 +72,11 @@ def given(
     """
     if y is None and isinstance(data, tuple) and len(data) == 2:
         data, y = data
-    names = None
-    if y is None and is_source(data, **columns):
+    names = channels = None
+    from_file = y is None and is_source(data, **columns)
+    if from_file:
         found = read_labelled(data, need_labels=need_labels, **columns)
-        data, labels, names = found.sequences, found.labels, found.names
+        data, labels, names, channels = found
         labels = None if labels is None else _of_file(labels, need_labels)
     else:
         if y is None and need_labels:
@@ -88,7 +94,7 @@ def given(
             f"There are {len(data)} sequences and {len(labels)} labels: inconsistent numbers of "
             "samples. Give one label for each sequence."
         )
-    return Given(data, kind, labels, names)
+    return Given(data, kind, labels, names, channels, from_file)
 
 
 def _of_file(labels: np.ndarray, needed: bool) -> np.ndarray | None:
@@ -103,6 +109,11 @@ def _of_file(labels: np.ndarray, needed: bool) -> np.ndarray | None:
 def named(**columns: Any) -> dict[str, Any]:
     """Return the columns that were named."""
     return {name: value for name, value in columns.items() if value is not None}
+
+
+def remembered(columns: dict[str, Any], learnt: Given) -> dict[str, Any]:
+    """Return columns with those of the channels: a later table may have them in another order."""
+    return columns if learnt.channels is None else columns | {"values": learnt.channels}
 
 
 def is_source(data: Any, **columns: Any) -> bool:
@@ -164,12 +175,42 @@ def classes_of(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return classes, numbers
 
 
-def numbers_of(labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """Return the number of each label, and labels by number: `classes`, then others."""
+def numbers_of(
+    labels: np.ndarray, classes: np.ndarray, *, by_text: bool = False
+) -> tuple[np.ndarray, list[Any]]:
+    """Return the number of each label, and labels by number: `classes`, then others.
+
+    Args:
+        labels: Of sequences.
+        classes: Those that are known.
+        by_text: Whether labels of another type count as the class that is written alike. In a file
+            1 is a number, or a text if the file has the label x too.
+    """
     names = classes.tolist()
     places = {name: k for k, name in enumerate(names)}
-    numbers = [places.setdefault(label, len(places)) for label in labels.tolist()]
+    alike = {_written(name): name for name in reversed(names)} if by_text else {}
+    own = [
+        label if label in places else alike.get(_written(label), label) for label in labels.tolist()
+    ]
+    numbers = [places.setdefault(label, len(places)) for label in own]
     return np.array(numbers, np.int64), list(places)
+
+
+def _written(label: Any) -> str:
+    """Return a label as text, the same for all ways to write a number or a truth value.
+
+    >>> [_written(label) for label in (1, "01", 1.0, "1.5", "True", False, "one")]
+    ['1', '1', '1', '1.5', 'true', 'false', 'one']
+    """
+    text = str(label).strip()
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    # Large whole numbers, such as identifiers, are not the same to 16 digits.
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 2.0**53 else text
 
 
 def held_out(numbers: Sequence[int] | np.ndarray, share: float, seed: int) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from longspan.data.ragged import Ragged
 from longspan.data.series import as_series
@@ -28,8 +29,27 @@ def words(text: str) -> str:
 
     >>> words("Don't stop, now!\n")
     "Don't stop , now ! \n"
+    >>> words("नमस्ते दुनिया।")
+    'नमस्ते दुनिया ।'
     """
-    return " ".join(WORD.findall(text))
+    marked = not text.isascii() and any(map(_is_mark, set(text)))
+    return " ".join((_word_with_marks() if marked else WORD).findall(text))
+
+
+def _is_mark(sign: str) -> bool:
+    r"""Return whether a sign combines with that before it, as vowel signs do; none is a ``\w``."""
+    return unicodedata.category(sign).startswith("M")
+
+
+@cache
+def _word_with_marks() -> re.Pattern[str]:
+    """Return `WORD` whose letters keep their marks; the marks of other signs stay apart."""
+    numbers = [k for k in range(sys.maxunicode + 1) if _is_mark(chr(k))]
+    begins = [k for k, before in zip(numbers, [-1, *numbers], strict=False) if k - 1 != before]
+    ends = [k for k, after in zip(numbers, [*numbers[1:], -1], strict=True) if k + 1 != after]
+    marks = "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(begins, ends, strict=True))
+    letter = rf"(?:[^\W\d_][{marks}]+|\w)"
+    return re.compile(rf"{letter}+(?:'{letter}+)*|[^\w\s]|\n")
 
 
 def kind_of(data: Any) -> str:
@@ -52,7 +72,7 @@ class Inputs:
         config: The options.
         shape: What the network reads.
         codec: What turns a text into tokens, or None.
-        mean: What is taken from each channel, float32 (C,), or None.
+        mean: What is taken from each channel, float64 (C,), or None.
         scale: By what it is divided then.
         vectors: Those of the vocabulary that a file has, from `learn` alone: they are the network's
             once it is built.
@@ -83,21 +103,19 @@ class Inputs:
             return cls(config, InputShape(kind, len(codec.symbols), longest), codec)._with_vectors()
         arrays = as_rows(data) if kind == "image" else data
         arrays = [each[: config.max_length] for each in arrays]
-        steps = np.concatenate(arrays).astype(np.float64)
+        steps = np.concatenate(arrays).astype(np.float64, copy=False)
         size, longest = steps.shape[1], max(map(len, arrays))
         if kind == "image":
             _, columns, colours = size_of(data)
             image = (longest, columns, colours)
-            scale = np.full(size, max(np.abs(steps).max(), 1e-12), np.float32)
+            scale = np.full(size, max(np.abs(steps).max(), 1e-12))
             return cls(config, InputShape(kind, size, longest, image), None, 0 * scale, scale)
         mean, scale = np.zeros(size), np.ones(size)
         if config.normalise:
             mean, scale = steps.mean(0), steps.std(0)
-            scale[scale <= 1e-9 * np.maximum(np.abs(mean), 1.0)] = 1.0  # a constant channel
-        return cls(
-            config, InputShape(kind, size, longest), None, mean.astype(np.float32),
-            scale.astype(np.float32),
-        )  # fmt: skip
+            # A constant channel; what float64 rounds of one far from 0 is no signal either.
+            scale[scale <= np.maximum(1e-9, 1e-13 * np.abs(mean))] = 1.0
+        return cls(config, InputShape(kind, size, longest), None, mean, scale)
 
     def _with_vectors(self) -> Inputs:
         """Return the same with the words and vectors of the file that the options name."""
@@ -120,9 +138,10 @@ class Inputs:
         assert self.mean is not None
         assert self.scale is not None
         arrays = as_rows(data) if self.shape.kind == "image" else data
-        found = Ragged.of_arrays([each[: config.max_length] for each in arrays])
-        found.values.sub_(torch.from_numpy(self.mean)).div_(torch.from_numpy(self.scale))
-        return found
+        # Not in float32 before the mean is taken: far from 0 that has no digits for the signal.
+        return Ragged.of_arrays(
+            [(each[: config.max_length] - self.mean) / self.scale for each in arrays]
+        )
 
     def unknown_share(self, found: Ragged) -> float:
         """Return the share of a text's tokens that the vocabulary does not have."""

@@ -147,8 +147,12 @@ def inputs_from_dict(
             raise TypeError(f"a vocabulary of {len(codec.symbols)} is not of size {size}")
         return Inputs(config, shape, codec)
     own = {name: tensors.pop(name) for name in ("mean", "scale") if name in tensors}
-    check_tensors({name: torch.empty(size) for name in ("mean", "scale")}, own)
-    return Inputs(config, shape, None, own["mean"].numpy(), own["scale"].numpy())
+    # Models of before have float32.
+    kinds = (torch.float32, torch.float64)
+    dtype = next((t.dtype for t in own.values() if t.dtype in kinds), torch.float64)
+    check_tensors({name: torch.empty(size, dtype=dtype) for name in ("mean", "scale")}, own)
+    mean, scale = (own[name].double().numpy() for name in ("mean", "scale"))
+    return Inputs(config, shape, None, mean, scale)
 
 
 def _label_type(text: str) -> np.dtype:
