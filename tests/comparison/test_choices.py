@@ -254,3 +254,16 @@ def test_the_best_trial():
     assert at_the_edge([1.0, 2.0, 3.0], 3.0)
     assert not at_the_edge([1.0, 2.0, 3.0], 2.0)
     assert not at_the_edge([1.0, 2.0], 1.0)
+
+
+def test_a_test_file_of_classes_has_its_channels_found_by_name(tmp_path):
+    lines = [f"{k},{k},{-k},{'xy'[k % 2]}" for k in range(8)]
+    (tmp_path / "data.csv").write_text("\n".join(["id,a,b,label", *lines]))
+    turned = [f"{k},{-k},{k},{'xy'[k % 2]}" for k in range(8)]
+    (tmp_path / "test.csv").write_text("\n".join(["id,b,a,label", *turned]))
+    subject = SUBJECTS["classify"](
+        ClassifyConfig(), tmp_path / "data.csv", validation=tmp_path / "data.csv",
+        test=tmp_path / "test.csv",
+    )  # fmt: skip
+    for part in (subject.training, subject.validation, subject.test):
+        assert np.concatenate(part.data)[:, 0].tolist() == list(range(8))

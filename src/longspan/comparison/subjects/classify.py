@@ -10,7 +10,7 @@ import numpy as np
 
 from longspan.comparison.subjects.subject import Metric, Subject, contents, need
 from longspan.tasks.classify.config import ClassifyConfig
-from longspan.tasks.classify.given import Given, given, without
+from longspan.tasks.classify.given import Given, given, remembered, without
 from longspan.tasks.classify.scores import METRICS
 
 #: Share of the sequences that is held out to tune by where the options hold out none.
@@ -44,6 +44,7 @@ class Classes(Subject):
         columns = {name: value for name, value in columns.items() if value is not None}
         config = self.config
         whole = given(data, y, kind=config.input, **columns)
+        columns = remembered(columns, whole)  # of other files the same channels are read
         self._kind = whole.kind
 
         def read(part: Any) -> Given:
