@@ -10,7 +10,7 @@ import torch
 from tests.insight import inspected
 from tests.insight.inspected import ALL, PAIRS, REVIEWS, SENTENCES, STARS, TEXT, hours, waves
 
-from longspan import SequenceFeatures
+from longspan import Classifier, SequenceFeatures
 from longspan.data import tagged_text
 from longspan.data.ragged import Ragged
 from longspan.errors import InputError
@@ -240,6 +240,14 @@ def test_a_forecasters_shortened_context_is_a_shorter_run():
     features = torch.cat([last[:, None].expand(-1, 3, -1), each, steps.ahead()], -1)
     expected = network.likelihood.loss(network.output(features), subject.more.actual, frame)
     torch.testing.assert_close(subject.losses(subject.cut(subject.more, 5)), expected.mean(1))
+
+
+def test_channels_of_a_table_keep_their_names(tmp_path):
+    path = tmp_path / "data.csv"
+    lines = [f"{k // 3},{k % 5},{k % 2},{'xy'[k // 3 % 2]}" for k in range(36)]
+    path.write_text("\n".join(["id,rain,wind,label", *lines]))
+    model = Classifier(hidden_size=4, max_epochs=1).fit(path, test_share=0.0)
+    assert subject_of(model, path, LOOK).channels == ["rain", "wind"]
 
 
 def test_a_forecaster_can_do_without_data_and_shows_the_series_that_is_asked_for():

@@ -74,7 +74,7 @@ def subject(
         outputs=lambda b: centred(network(b)), rows=rows, cut=shorten,
         focus=(lengths - 1).clamp(min=0), lengths=lengths, names=names, step=step,
         unit="nats a sequence", outputs_are="scores of the classes", explained=[explained],
-        channels=() if encoder.shape.kind == "text" else _channels(encoder),
+        channels=() if encoder.shape.kind == "text" else _channels(model, encoder),
         kind="text" if encoder.shape.kind == "text" else "series",
         longest=int(more.lengths.max()),
         whole=encoder.images is not None or int(more.lengths.max()) < look.steps,
@@ -182,7 +182,11 @@ def _names(model: Classifier, given: Given, batch: Batch) -> list[list[str]]:
     ]
 
 
-def _channels(encoder: SequenceEncoder) -> list[str]:
+def _channels(model: Classifier, encoder: SequenceEncoder) -> list[str]:
+    """Return the names of the columns that the channels were read from, or numbers."""
+    names = model.columns_.get("values") or ()
+    if len(names) == encoder.shape.size:
+        return list(names)
     word = "column" if encoder.shape.kind == "image" else "channel"
     return [f"{word} {k}" for k in range(encoder.shape.size)]
 
