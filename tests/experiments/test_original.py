@@ -263,11 +263,13 @@ def test_what_has_no_recipe_is_refused(run):
 
 def test_series_have_the_recipe(tmp_path):
     assert with_original() == {*ORIGINALS, *CONTINUAL}
-    runs = planned(["3a-100-3", "continual-reber", "copying-100"], "original", ["gru"], 1)
+    runs = planned(["3a-100-3", "continual-reber", "copying-100"], "original", ["lstm"], 1)
     assert [(run.experiment, run.cell) for run in runs] == [
         ("3a-100-3", "lstm"), ("continual-reber", "lstm")
     ]  # fmt: skip
     for run in runs:
         record, old = make(run, tmp_path, max_sequences=100)
         assert (record.recipe, record.success, old) == ("original", False, False)
-        assert make(run, tmp_path) == (record, True)
+        assert make(run, tmp_path, max_sequences=100) == (record, True)
+        with pytest.raises(InputError, match="a limit of 100 sequences, not of"):
+            make(run, tmp_path)
