@@ -53,7 +53,7 @@ def archive(*folder: str, suffix: str = "ts") -> Callable[[], tuple[Pair, Pair]]
     def parts() -> tuple[Pair, Pair]:
         names = [f"{folder[-1]}_{part}.{suffix}" for part in ("TRAIN", "TEST")]
         found = [read_labelled(need(*folder[:-1], name)) for name in names]
-        return tuple((each.sequences, each.labels) for each in found)  # type: ignore[return-value]
+        return tuple((each.sequences, each.labels) for each in found)  # type: ignore[return-value]  # two parts
 
     return parts
 

@@ -13,6 +13,7 @@ import json
 import logging
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -124,8 +125,8 @@ def main() -> None:
             f"{r['seconds']:.0f} |"
         )
     if arguments.json:
-        with open(arguments.json, "w") as file:  # noqa: PTH123
-            json.dump({"machine": machine(), "options": options, "rows": rows}, file, indent=1)
+        found = {"machine": machine(), "options": options, "rows": rows}
+        Path(arguments.json).write_text(json.dumps(found, indent=1))
 
 
 def _score_peer(train: pl.DataFrame, whole: pl.DataFrame, seed: int, steps: int):

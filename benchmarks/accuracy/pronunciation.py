@@ -54,7 +54,7 @@ def parts() -> tuple[Sounds, Sounds, Sounds]:
     test, rest = words[:TEST], words[TEST:]
     return tuple(
         {word: found[word] for word in own} for own in (rest[VALIDATION:], rest[:VALIDATION], test)
-    )  # type: ignore[return-value]
+    )  # type: ignore[return-value]  # three parts
 
 
 def pairs(part: Sounds) -> tuple[list[str], list[str]]:

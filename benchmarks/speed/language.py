@@ -132,7 +132,7 @@ def row(case: Case) -> str:
         ours = Ours(case, softmax)
         give(plain, ours)
         models[softmax] = ours
-    check(plain, models["full"], data[:-1], data[1:])  # type: ignore[arg-type]
+    check(plain, models["full"], data[:-1], data[1:])  # type: ignore[arg-type]  # an Ours
     for model in models.values():
         model.dropout = 0.2
     optimizers = {

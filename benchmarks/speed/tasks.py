@@ -52,7 +52,7 @@ class Packed(nn.LSTM):
         """1, or 2 if bidirectional."""
         return 2 if self.bidirectional else 1
 
-    def forward(  # type: ignore[override]
+    def forward(  # type: ignore[override]  # lengths in place of packing
         self, x: Tensor, hx: Any = None, *, lengths: Tensor | None = None
     ) -> Any:
         """Return outputs, zero at padding, and the final state."""

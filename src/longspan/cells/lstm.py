@@ -128,6 +128,7 @@ class LSTM(Cell):
         seen_c = step.normalise("c", proposed)
         new_h = o * (torch.tanh(seen_c) if self.output_activation else seen_c)
         if self.proj_size:
+            # The cell's own shapes say that this weight is there, and not None.
             new_h = torch.nn.functional.linear(new_h, step.params["weight_hr"])  # type: ignore[arg-type]
         # Zoneout comes last, so that h' sees the proposed cell state, as in the paper.
         new_c = keep(step.noise.zoneout_c, step.t, c, proposed)
@@ -140,6 +141,7 @@ class LSTM(Cell):
     def _add_gate_recurrence(self, raw: dict[str, Tensor], state: State, step: Step) -> None:
         if not self._feeds_gates:
             return
+        # The weight is there, and not None, as the cell's shapes say.
         fed = torch.nn.functional.linear(state[2], step.params["weight_gg"])  # type: ignore[arg-type]
         for name, value in zip(
             self.sigmoid_gates, fed.chunk(len(self.sigmoid_gates), -1), strict=True

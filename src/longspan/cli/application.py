@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,10 +39,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         app(words, exit_on_error=False, print_error=False)
         sys.stdout.flush()  # what cannot be written shows here, not when Python ends
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
     except (LongspanError, CycloptsError, OSError, UnicodeEncodeError) as error:
         print(f"longspan: {in_words(error)}", file=sys.stderr)
-        _close_quietly()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         sys.exit(2)
     except KeyboardInterrupt:
         print("longspan: interrupted", file=sys.stderr)
@@ -58,11 +60,8 @@ def _open_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
 
 
-def _close_quietly() -> None:
-    """Drop what could not be written, or Python would try again and fail once more."""
-    with suppress(OSError):
-        sys.stdout.flush()
-        return
+def _drop_output() -> None:
+    """Drop what could not be written, or Python would try again at its end and fail once more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

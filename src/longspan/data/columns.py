@@ -127,12 +127,12 @@ def _unparsable(column: pl.Series) -> str:
 
 
 def numeric(column: pl.Series, role: str, dtype: type = np.float32) -> np.ndarray:
-    """Return a column as float32, NaN where it is missing.
+    """Return a column as floats, NaN where it is missing.
 
     Args:
         column: The column.
         role: What it is, for messages.
-        dtype: Another type; the range is that of float32 all the same.
+        dtype: float32 or float64; the range is that of float32 all the same.
 
     Raises:
         InputError: If it is not numeric, or has infinite values.
@@ -140,7 +140,7 @@ def numeric(column: pl.Series, role: str, dtype: type = np.float32) -> np.ndarra
     import polars as pl
 
     if column.null_count() == len(column):  # of a file, an empty column comes as text
-        return np.full(len(column), np.nan, np.float32)
+        return np.full(len(column), np.nan, dtype)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
         converted = column.cast(pl.Float64, strict=False) if column.dtype == pl.String else None
         if converted is None:

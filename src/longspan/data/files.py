@@ -62,6 +62,15 @@ def is_file(data: Any) -> bool:
         return False
 
 
+def suffix_of(path: Path) -> str:
+    """Return the end of a file's name, that of the unpacked file for a compressed one.
+
+    >>> suffix_of(Path("a.csv")), suffix_of(Path("a.csv.gz"))
+    ('.csv', '.csv')
+    """
+    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+
+
 def read_file(path: Path, encoding: str = "utf-8") -> str:
     """Return the text of a file, which may be compressed (``.gz``); a byte order mark is left out.
 

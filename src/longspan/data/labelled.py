@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longspan.data.columns import require
-from longspan.data.files import lines_of, read_file
+from longspan.data.files import lines_of, read_file, suffix_of
 from longspan.data.series import Labelled, first_empty, read_long_table, read_ts, read_ucr
 from longspan.data.tables import MISSING, read_csv, read_table
 from longspan.errors import InputError
@@ -119,7 +119,7 @@ def _text_file(
     """
     import polars as pl
 
-    suffix = (path.with_suffix("") if path.suffix == ".gz" else path).suffix.lower()
+    suffix = suffix_of(path).lower()
     if suffix not in (".csv", ".tsv", ".txt") or not path.is_file():
         return None
     whole = read_file(path, encoding).encode()  # a wrong byte is told with its line

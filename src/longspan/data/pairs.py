@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from longspan.data.files import is_file, lines_of, read_file
+from longspan.data.files import is_file, lines_of, read_file, suffix_of
 from longspan.data.text import normalise
 from longspan.errors import InputError
 
@@ -149,7 +149,7 @@ def _dialogues(data: Any, encoding: str) -> Iterator[Sequence[Any]]:
     if isinstance(data, str | Path):
         path = Path(data)
         if path.is_dir():
-            files = sorted(p for p in path.iterdir() if _kind(p) in SUFFIXES)
+            files = sorted(p for p in path.iterdir() if suffix_of(p) in SUFFIXES)
             if not files:
                 raise InputError(
                     f"The directory {path} has no file that ends in {', '.join(SUFFIXES)}, with "
@@ -172,14 +172,9 @@ def _dialogues(data: Any, encoding: str) -> Iterator[Sequence[Any]]:
             yield _turns(each, f"pair {place}")
 
 
-def _kind(path: Path) -> str:
-    """Return the end of a file's name, that of the unpacked file for a compressed one."""
-    return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-
-
 def _read(path: Path, encoding: str) -> Iterator[Sequence[Any]]:
     """Yield the dialogues of one file."""
-    kind = _kind(path)
+    kind = suffix_of(path)
     if kind not in SUFFIXES:
         raise InputError(
             f"Pairs in one file need a name that ends in {', '.join(SUFFIXES)}, got {path}. For "

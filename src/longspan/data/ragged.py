@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,3 +81,25 @@ class Ragged:
             return self.values.new_zeros((*inside.shape, *self.values.shape[1:]))
         found = self.values[torch.where(inside, begin + steps, 0)]
         return found.masked_fill_(~inside.view(*inside.shape, *[1] * (found.ndim - 2)), 0)
+
+
+def by_length(
+    lengths: Tensor, *, rows: int | None = None, steps: int | None = None
+) -> Iterator[Tensor]:
+    """Yield numbers of sequences of like length, the longest first, in batches.
+
+    >>> [own.tolist() for own in by_length(torch.tensor([1, 4, 2, 2]), steps=4)]
+    [[1], [2, 3], [0]]
+
+    Args:
+        lengths: Of the sequences, (S,).
+        rows: Sequences of a batch, at most.
+        steps: Of a batch with its padding, at most, unless one sequence alone has more.
+    """
+    order, begin = lengths.argsort(descending=True, stable=True), 0
+    while begin < len(order):
+        count = len(order) if rows is None else rows
+        if steps is not None:  # all are padded to the first, which is the longest of those left
+            count = min(count, max(steps // max(int(lengths[order[begin]]), 1), 1))
+        yield order[begin : begin + count]
+        begin += count

@@ -51,7 +51,7 @@ class TaggedText:
             *(
                 None if values is None else [values[k] for k in numbers]
                 for values in (self.words, self.labels, self.intents)
-            )  # type: ignore[arg-type]
+            )  # type: ignore[arg-type]  # only the last two may be None
         )
 
 
@@ -209,11 +209,11 @@ def _read_json_lines(path: Path, encoding: str, labelled: bool) -> TaggedText:
         item = _parse_json(path, number, line)
         tokens, tags = item.get("tokens"), item.get("tags")
         _at_line(path, number, _check_words, tokens, "`tokens`")
-        words.append(tokens)  # type: ignore[arg-type]
+        words.append(tokens)  # type: ignore[arg-type]  # checked
         if labelled:
             _at_line(path, number, _check_words, tags, "`tags`")
             _at_line(path, number, _check_pair, tokens, tags, "The object")
-            labels.append(tags)  # type: ignore[arg-type]
+            labels.append(tags)  # type: ignore[arg-type]  # checked
         intents.append(item.get("intent"))
         numbers.append(number)
     if not labelled:

@@ -117,24 +117,35 @@ def check(
     Raises:
         InputError: If there is such a run.
     """
+    _check_series(directory, max_sequences)
+    for run in runs:
+        _there(run, directory, data, max_sequences)
+
+
+def _check_series(directory: Path, max_sequences: int | None) -> None:
     if max_sequences is not None and max_sequences < 1:
         raise InputError(f"There must be at least one training sequence, got {max_sequences}.")
     check_place(directory, directory=True)
-    for run in runs:
-        path = file_of(directory, *run)
-        if path.exists():
-            _check_record(path, read_record(path), max_sequences)
-        if run.experiment in EXPERIMENTS:
-            continue
-        if data is None and not path.exists():
-            raise InputError(
-                f"{run.experiment} needs data: say where they are with --data DIRECTORY."
-            )
-        if max_sequences is not None:
-            raise InputError(
-                f"{run.experiment} is trained for epochs, not until a number of sequences. Leave "
-                "--max-sequences out."
-            )
+
+
+def _there(
+    run: Run, directory: Path, data: Path | None, max_sequences: int | None
+) -> Record | None:
+    """Return the record of a run, checked, or None if the run is to be made and can be."""
+    path, record = file_of(directory, *run), None
+    if path.exists():
+        record = read_record(path)
+        _check_record(path, record, max_sequences)
+    if run.experiment in EXPERIMENTS:
+        return record
+    if data is None and record is None:
+        raise InputError(f"{run.experiment} needs data: say where they are with --data DIRECTORY.")
+    if max_sequences is not None:
+        raise InputError(
+            f"{run.experiment} is trained for epochs, not until a number of sequences. Leave "
+            "--max-sequences out."
+        )
+    return record
 
 
 def differences(record: Record, max_sequences: int | None = None) -> dict[str, tuple[Any, Any]]:
@@ -217,10 +228,10 @@ def make(
         InputError: If the record that is there cannot be read, or was made with another limit or
             other settings; or data are needed and not there.
     """
-    check([run], directory, data=data, max_sequences=max_sequences)
-    path = file_of(directory, *run)
-    if path.exists():
-        return read_record(path), True
+    _check_series(directory, max_sequences)
+    found = _there(run, directory, data, max_sequences)
+    if found is not None:
+        return found, True
     record = _make(run, data, max_sequences, watch)
     write_record(directory, record)
     return record, False

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from longspan.data.ragged import Ragged
+from longspan.data.ragged import Ragged, by_length
 from longspan.data.vectors import Aligned
 from longspan.nn import PretrainedEmbedding
 from longspan.tasks.classify.config import ClassifyConfig, EncoderConfig
@@ -164,19 +164,12 @@ def read(function: Callable[[Batch], Tensor], network: nn.Module, sequences: Rag
         sequences: S of them; those of like length are read together.
     """
     network.eval()
-    lengths = sequences.lengths
-    order = lengths.argsort(descending=True, stable=True)
-    part, begin, found = Part(sequences), 0, []
-    while begin < len(order):
-        # All are padded to the first, which is the longest of those that are left.
-        longest = max(int(lengths[order[begin]]), 1)
-        numbers = order[begin : begin + min(ROWS, max(STEPS_AT_ONCE // longest, 1))]
-        found.append(function(part.batch(numbers)))
-        begin += len(numbers)
-    rows = torch.cat(found)
-    ordered = torch.empty_like(rows)
-    ordered[order] = rows
-    return ordered.double().numpy()
+    part = Part(sequences)
+    batches = list(by_length(sequences.lengths, rows=ROWS, steps=STEPS_AT_ONCE))
+    rows = torch.cat([function(part.batch(numbers)) for numbers in batches])
+    found = torch.empty_like(rows)
+    found[torch.cat(batches)] = rows
+    return found.double().numpy()
 
 
 def temperature_of(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from longspan.data.ragged import by_length
 from longspan.nn import PretrainedEmbedding
 from longspan.tasks.tag.config import TagConfig
 from longspan.tasks.tag.encoding import EncodedText, Encoder
@@ -171,12 +172,7 @@ class Engine:
     def _batches(self, text: EncodedText) -> Iterator[tuple[Tensor, TagInputs, Tensor, Any]]:
         """Yield numbers of sequences of like length, their batch, and their scores in float64."""
         self.network.eval()
-        order = text.words.lengths.argsort(descending=True, stable=True)
-        begin = 0
-        while begin < len(order):
-            longest = max(int(text.words.lengths[order[begin]]), 1)
-            numbers = order[begin : begin + max(WORDS_AT_ONCE // longest, 1)]
-            begin += len(numbers)
+        for numbers in by_length(text.words.lengths, steps=WORDS_AT_ONCE):
             inputs = text.gather(numbers)
             scores, intents = self.network(inputs)
             yield numbers, inputs, scores.double(), intents if intents is None else intents.double()

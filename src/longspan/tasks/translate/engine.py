@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from longspan.data.ragged import Ragged
+from longspan.data.ragged import Ragged, by_length
 from longspan.tasks.translate.config import TranslateConfig
 from longspan.tasks.translate.network import PairBatch, TranslateNetwork
 from longspan.tasks.translate.search import Beam, Found, search
@@ -96,7 +95,7 @@ class Engine:
         """Return -log p of each target given its source, its end included, (N,) float64."""
         self.network.eval()
         found = torch.zeros(len(sources), dtype=torch.float64)
-        for numbers in _by_length(sources.lengths):
+        for numbers in by_length(sources.lengths, rows=BATCH):
             found[numbers] = self.network.nll(self.batch(sources, targets, numbers)).double()
         return found.numpy()
 
@@ -106,7 +105,7 @@ class Engine:
         """Return the best translations of each source, the best first."""
         self.network.eval()
         found: list[list[Found]] = [[] for _ in range(len(sources))]
-        for numbers in _by_length(sources.lengths):
+        for numbers in by_length(sources.lengths, rows=BATCH):
             lengths = sources.lengths[numbers]
             limits = (2 * lengths).clamp(min=self.longest)
             fixed = max_length or self.config.max_length
@@ -125,7 +124,7 @@ class Engine:
         """Return each pair's attention, (T, S) for T tokens of the target and its end."""
         self.network.eval()
         found: list[np.ndarray] = [np.zeros(0)] * len(sources)
-        for numbers in _by_length(sources.lengths):
+        for numbers in by_length(sources.lengths, rows=BATCH):
             batch = self.batch(sources, targets, numbers)
             weights = self.network.features(batch)[1]
             assert weights is not None
@@ -164,8 +163,3 @@ def loss(model: nn.Module, batch: PairBatch, state: Any) -> Loss:
 def _checksums(pairs: tuple[Ragged, Ragged]) -> list[int]:
     """Return numbers that tell texts apart, so that no run is resumed with others."""
     return [zlib.crc32(side.values.numpy().tobytes()) for side in pairs]
-
-
-def _by_length(lengths: Tensor) -> Sequence[Tensor]:
-    """Return numbers of sequences in batches of like length, the longest first."""
-    return lengths.argsort(descending=True, stable=True).split(BATCH) if len(lengths) else ()
