@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from longspan.kernels.dispatch import IMPLEMENTATIONS, choose, explain, force, intercept, run
     from longspan.kernels.masks import random_mask
     from longspan.kernels.packed import PackedWeights
+    from longspan.kernels.prepared import PreparedLayer, prepare
     from longspan.kernels.stepper import Stepper
 
 __all__ = [
-    "IMPLEMENTATIONS", "Call", "Flow", "Implementation", "PackedWeights", "Stepper", "choose",
-    "explain", "force", "intercept", "random_mask", "run",
+    "IMPLEMENTATIONS", "Call", "Flow", "Implementation", "PackedWeights", "PreparedLayer",
+    "Stepper", "choose", "explain", "force", "intercept", "prepare", "random_mask", "run",
 ]  # fmt: skip
 
 _HOME = {
     "Call": "call", "Flow": "call", "Implementation": "call", "Stepper": "stepper",
-    "PackedWeights": "packed", "random_mask": "masks",
+    "PackedWeights": "packed", "PreparedLayer": "prepared", "prepare": "prepared",
+    "random_mask": "masks",
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def choose(call: Call) -> tuple[str, dict[str, str]]:
     Raises:
         InputError: If an implementation is forced that does not exist or cannot run the call.
     """
-    forced = _forced.get() or os.environ.get("LONGSPAN_KERNEL")
+    forced = _forced.get() or _named_outside()
     if forced:
         _check(forced)
         reason = IMPLEMENTATIONS[forced].why_not(call)
@@ -121,6 +121,11 @@ def run(call: Call) -> ScanResult:
     return IMPLEMENTATIONS[name].run(call)
 
 
+def unobserved() -> bool:
+    """Return whether nothing inspects, changes or forces the calls that run now."""
+    return not (_forced.get() or _handler.get() or _trace.get() is not None or _named_outside())
+
+
 def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
     """Return one line for each recurrent layer: what runs it, and why nothing faster does.
 
@@ -150,6 +155,10 @@ def explain(module: nn.Module, *args: Any, **kwargs: Any) -> str:
         for buffer, before in buffers:
             buffer.copy_(before)
     return "\n".join(lines)
+
+
+def _named_outside() -> str | None:
+    return os.environ.get("LONGSPAN_KERNEL")
 
 
 def _check(name: str) -> None:

@@ -37,14 +37,29 @@ def forward(
     program: Program, tensors: Sequence[Tensor], training: bool
 ) -> tuple[tuple[Tensor, ...], Any]:
     """Return the outputs and, in training, what backward needs."""
-    outputs, arguments, given = _forward_arguments(program, tensors)
+    given = _as_read(program, tensors)
+    outputs, arguments = _forward_arguments(program, given)
     packed = None if training else packed_weights(program, given, *arguments[:2])
     return outputs, program.routine.forward(*arguments, training, packed)
 
 
+def pack(program: Program, tensors: Sequence[Tensor]) -> Any:
+    """Return a program's weights as `PackedWeights` keeps them, for `forward_packed`."""
+    addresses = [t.data_ptr() for t in tensors]
+    return packed_weights(program, tensors, _sizes(program, tensors), addresses)
+
+
+def forward_packed(program: Program, tensors: Sequence[Tensor], packed: Any) -> tuple[Tensor, ...]:
+    """Return the outputs, without gradients; the tensors are as the kernels read them."""
+    outputs, arguments = _forward_arguments(program, tensors)
+    program.routine.forward(*arguments, False, packed)
+    return outputs
+
+
 def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> tuple[Tensor, ...]:
     """Return the outputs; what backward needs goes to `saved`."""
-    outputs, arguments, _given = _forward_arguments(program, tensors)
+    given = _as_read(program, tensors)  # kept while C++ knows the addresses
+    outputs, arguments = _forward_arguments(program, given)
     program.routine.forward_into(*arguments, _aligned(saved))
     return outputs
 
@@ -94,15 +109,14 @@ def saved_floats(program: Program, tensors: Sequence[Tensor]) -> int:
 
 
 def _forward_arguments(
-    program: Program, tensors: Sequence[Tensor]
-) -> tuple[tuple[Tensor, ...], tuple, list[Tensor]]:
-    given = _as_read(program, tensors)
+    program: Program, given: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], tuple]:
     outputs = empty_outputs(program, given, _empty_for)
     arguments = (
         _sizes(program, given), [t.data_ptr() for t in given],
         [t.data_ptr() for t in outputs], outputs[0].stride(), torch.get_num_threads(),
     )  # fmt: skip
-    return outputs, arguments, given
+    return outputs, arguments
 
 
 def _as_read(program: Program, tensors: Sequence[Tensor]) -> list[Tensor]:

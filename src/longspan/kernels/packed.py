@@ -46,6 +46,8 @@ class PackedWeights:
 
     def __init__(self) -> None:
         self._entries: dict[tuple[int, ...], _Entry] = {}
+        #: Layers made ready to run, by the identity of their module (`longspan.kernels.prepared`).
+        self.layers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         _active.set((*_active.get(), self))
@@ -76,9 +78,15 @@ class PackedWeights:
         return entry.packed
 
 
+def innermost() -> PackedWeights | None:
+    """Return the `PackedWeights` that was entered last and not left, if there is one."""
+    active = _active.get()
+    return active[-1] if active else None
+
+
 def packed_weights(program: Program, tensors: Sequence[Tensor], sizes: Any, given: Any) -> Any:
     """Return a call's packed weights where some `PackedWeights` is entered, else None."""
-    active = _active.get()
-    if not active:
+    keeper = innermost()
+    if keeper is None:
         return None
-    return active[-1].of(program, tensors, (sizes, given, torch.get_num_threads()))
+    return keeper.of(program, tensors, (sizes, given, torch.get_num_threads()))

@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     Attributes:
         input: (T, B, I).
-        state: Initial states, each (L·D, B, width).
+        state: Initial states: for each of the cell's, one (B, width) a layer and direction.
         lengths: (B,), or None when all rows are full.
         reset: (T, B), or None when there is none.
         packed: The caller's PackedSequence, or None.
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     """
 
     input: Tensor
-    state: State
+    state: tuple[Sequence[Tensor], ...]
     lengths: Tensor | None
     reset: Tensor | None
     packed: PackedSequence | None
@@ -114,13 +114,15 @@ def _check_input(layer: Recurrent, input: Tensor) -> None:
         )
 
 
-def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> State:
+def _initial_state(
+    layer: Recurrent, hx: Any, x: Tensor, unbatched: bool
+) -> tuple[Sequence[Tensor], ...]:
     count = layer.num_layers * layer.num_directions
     widths = layer.cell.state_sizes(layer.hidden_size)
     if hx is None:
-        zeros = {width: x.new_zeros(count, x.shape[1], width) for width in widths}
-        # One tensor may stand for two states: they are read only, and the final ones stacked anew.
-        return tuple(zeros[width] for width in widths)
+        # One tensor may stand for many states: they are read only, and the final ones are new.
+        zeros = {width: x.new_zeros(x.shape[1], width) for width in widths}
+        return tuple([zeros[width]] * count for width in widths)
     given = hx if isinstance(hx, tuple | list) else (hx,)
     names = layer.cell.states
     if len(given) != len(names):
@@ -144,7 +146,7 @@ def _initial_state(layer: Recurrent, hx: Any, x: Tensor, unbatched: bool) -> Sta
                 f"`hx` ({name}) must be {x.dtype} on {x.device} as the input, got {s.dtype} on "
                 f"{s.device}. Convert it with .to(input)."
             )
-        states.append(s[:, None] if unbatched else s)
+        states.append((s[:, None] if unbatched else s).unbind())
     return tuple(states)
 
 

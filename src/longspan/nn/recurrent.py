@@ -149,13 +149,17 @@ class Recurrent(nn.Module):
         """
         batch = arrange(self, input, hx, lengths, reset)
         x, final, gates = batch.input, [], []
+        prepared = None if return_gates else self._prepared(batch)
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
                 x = nn.functional.dropout(x, self.dropout)
             outputs = []
             for direction in range(self.num_directions):
-                call = self._call(layer, direction, x, batch, return_gates)
-                result = kernels.run(call)
+                if prepared:
+                    index = layer * self.num_directions + direction
+                    result = prepared[index].run(x, [s[index] for s in batch.state])
+                else:
+                    result = kernels.run(self._call(layer, direction, x, batch, return_gates))
                 outputs.append(result.output)
                 final.append(result.state)
                 gates.append(result.gates)
@@ -249,6 +253,21 @@ class Recurrent(nn.Module):
             record,
             f"layer {layer}" + (" reverse" if direction else ""),
             flow=None if self.flows is None else self.flows[index],
+        )
+
+    def _prepared(self, batch: Batch) -> list[kernels.PreparedLayer] | None:
+        """Return all layers and directions with their weights packed, where that may be done."""
+        if self.training or self.batch_norm or not (batch.lengths is None is batch.reset):
+            return None
+        return kernels.prepare(
+            self,
+            (self.cell, self.zoneout, self.layer_norm),
+            batch.input,
+            lambda: [
+                self._call(layer, direction, batch.input, batch, False)
+                for layer in range(self.num_layers)
+                for direction in range(self.num_directions)
+            ],
         )
 
     def _noise(self, x: Tensor, state: State) -> Noise:
