@@ -19,9 +19,11 @@ struct Extent {
 // Call f(place, valid lanes) for each vector of the own units of every plane.
 template <class F>
 LONGSPAN_INLINE void own_vectors(const Worker& w, const Extent& extent, const F& f) {
-  for (int plane = 0; plane < extent.planes; ++plane)
-    for (index u = w.unit_begin; u < w.unit_end; u += W)
-      f(plane * extent.padded + u, extent.size - u);
+  // Copies: what f stores might change the others, as far as the compiler knows.
+  const auto [planes, size, padded] = extent;
+  const index begin = w.unit_begin, end = w.unit_end;
+  for (int plane = 0; plane < planes; ++plane)
+    for (index u = begin; u < end; u += W) f(plane * padded + u, size - u);
 }
 
 // Where a group's threads leave what they found about row j; by turns, so that nobody writes what
