@@ -53,6 +53,17 @@ def test_it_writes_the_vectors_that_classes_are_told_from(model, walks, tmp_path
     np.testing.assert_allclose(found.drop("id").to_numpy(), own, rtol=1e-5, atol=1e-6)
 
 
+def test_weights_of_classes_from_a_file_and_as_a_flag(walks, tmp_path):
+    (tmp_path / "options.yaml").write_text("class_weight: {slow: 3, fast: 0.5}\nlabel: kind\n")
+    words = ["fit", "classify", walks, "--id", "walk", *FAST, "--no-report", "--output"]
+    done = run(*words, tmp_path / "a", "--config", tmp_path / "options.yaml")
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "a").class_weight == {"slow": 3, "fast": 0.5}
+    done = run(*words, tmp_path / "b", "--label", "kind", "--class-weight", '{"quick": 2}')
+    assert done.returncode == 2
+    assert "class_weight has 2 for 'quick'" in done.stderr
+
+
 def test_texts(tmp_path):
     path = tmp_path / "moods.tsv"
     rows = [f"{['bad', 'good'][k % 2]} day {k}\t{['neg', 'pos'][k % 2]}" for k in range(40)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -121,6 +122,8 @@ def _flag(flag: str, negative: str, value: Any) -> list[str]:
         return [flag if value else negative]
     if isinstance(value, list):
         return [flag, *map(str, value)]
+    if isinstance(value, dict):
+        return [flag, json.dumps(value, ensure_ascii=False)]
     return [flag, "none" if value is None else str(value)]
 
 

@@ -327,6 +327,16 @@ def test_an_empty_text_has_a_rule():
     assert model.score(["", "very good"], ["neg", "pos"]) >= 0
 
 
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 1], [False, True]])
+def test_class_weights_as_text(labels):
+    y = np.array(labels)[np.arange(20) % 2]
+    found, expected = (
+        small(max_epochs=2, class_weight=weight).fit(RNG.normal(size=(20, 5)) * 0 + 1, y)
+        for weight in (f'{{"{labels[1]}": 3}}', {labels[1]: 3})
+    )
+    assert equal(found, expected)
+
+
 def test_class_weights_and_calibration():
     y = np.where(np.arange(60) < 50, "often", "rare")
     noise = RNG.normal(size=(60, 5))
@@ -515,6 +525,8 @@ def test_bad_validation_and_use(fitted):
         ("layer_norm needs", {"layer_norm": True, "cell": "rnn"}),
         ("class_weight must be", {"class_weight": "heavy"}),
         ("class_weight has 2 for 'x'", {"class_weight": {"x": 2}}),
+        ("class_weight has '2' for 'slow'", {"class_weight": {"slow": "2"}}),
+        ("is not JSON, such as", {"class_weight": "{slow: 2}"}),
         ("class_weight has 0 for 'slow'", {"class_weight": {"slow": 0}}),
     ],
 )

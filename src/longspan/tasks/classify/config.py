@@ -7,6 +7,7 @@ does not import torch, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -204,7 +205,8 @@ class ClassifyConfig(EncoderConfig):
 
     class_weight: Any = None
     """Weight of each class in the loss: ``"balanced"`` for weights inverse to the classes'
-    frequencies, a dictionary from label to weight (1 where it has none), or None."""
+    frequencies, a dictionary from label to weight (1 where it has none; also as JSON, such as
+    ``{"rare": 5}``), or None."""
 
     label_smoothing: Share = 0.0
     """Share of the target's probability that is spread over all classes."""
@@ -220,6 +222,18 @@ class ClassifyConfig(EncoderConfig):
     @classmethod
     def _none_in_words_too(cls, value: object) -> object:
         return None if value in ("none", ["none"], ("none",)) else value
+
+    @field_validator("class_weight", mode="before")
+    @classmethod
+    def _dictionary_as_json(cls, value: object) -> object:
+        if not (isinstance(value, str) and value.lstrip().startswith("{")):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(
+                f'class_weight = {value!r} is not JSON, such as {{"rare": 5}}: {error}'
+            ) from None
 
     @model_validator(mode="after")
     def _fits_together(self) -> ClassifyConfig:

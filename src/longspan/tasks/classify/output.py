@@ -52,15 +52,23 @@ def class_weights(config: ClassifyConfig, classes: np.ndarray, counts: np.ndarra
     if config.class_weight == "balanced":
         found = counts.sum() / (len(counts) * counts)
     elif config.class_weight is not None:
-        places = {label: k for k, label in enumerate(classes.tolist())}
+        labels = classes.tolist()
+        # JSON's and the command line's labels are text, whatever those of the data are.
+        places = {str(label): k for k, label in enumerate(labels)} | {
+            label: k for k, label in enumerate(labels)
+        }
         for label, weight in config.class_weight.items():
-            if label not in places or not 0.0 < float(weight) < np.inf:
+            if label not in places or not _is_weight(weight):
                 raise InputError(
                     f"class_weight has {weight!r} for {label!r}: positive weights for labels of "
                     f"the training part are needed, such as {classes[0]!r}."
                 )
             found[places[label]] = weight
     return found.astype(np.float32)
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(0.0 < value < np.inf)
 
 
 def mistakes(
