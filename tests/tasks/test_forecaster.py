@@ -317,8 +317,9 @@ def test_dates_as_text_of_any_form_are_kept_in_order(small, tmp_path):
     assert model.predict()["day"][0] == dt.date(2024, 4, 10)
 
 
-def test_a_series_too_short_for_the_test_part_is_left_out(small):
-    table = pl.DataFrame({"id": ["a"] * 60 + ["b"] * 8, "y": series(68)})
+@pytest.mark.parametrize("ids", [["a"] * 60 + ["b"] * 8, ["b"] * 8 + ["a"] * 60])
+def test_a_series_too_short_for_the_test_part_is_left_out(small, ids):
+    table = pl.DataFrame({"id": ids, "y": series(68)})
     model = Forecaster(**small).fit(table, target="y", id="id", test_windows=2)
     assert set(model.evaluation_.model.series) == {"a"}
     assert set(model.predict()["id"]) == {"a", "b"}

@@ -128,11 +128,16 @@ def check_varies(panel: Panel, name: str) -> None:
     Raises:
         InputError: If every series is constant.
     """
+    found = np.nan
     for k in range(len(panel)):
         y = panel.values(k)
-        if np.nanmax(y) > np.nanmin(y):
+        y = y[~np.isnan(y)]
+        if not len(y):  # a series that takes no part in training
+            continue
+        if y.max() > y.min():
             return
+        found = y[0]
     raise InputError(
-        f"The target {name} never changes (it is {np.nanmin(panel.values(0)):g} throughout), so "
-        "there is nothing to learn. Check that the right column is named."
+        f"The target {name} never changes (it is {found:g} throughout), so there is nothing to "
+        "learn. Check that the right column is named."
     )
