@@ -323,3 +323,45 @@ def test_a_series_too_short_for_the_test_part_is_left_out(small, ids):
     model = Forecaster(**small).fit(table, target="y", id="id", test_windows=2)
     assert set(model.evaluation_.model.series) == {"a"}
     assert set(model.predict()["id"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_without_times_steps_are_counted_from_the_beginning(small, tmp_path, long):
+    columns = {"a": [None, *series(99)], "b": series(100)}
+    table = pl.DataFrame(columns)
+    roles = {}
+    if long:  # series of different lengths, rows not in order of series
+        table = pl.DataFrame({"id": ["a", "b"] * 90 + ["b"] * 20, "y": series(200)})
+        roles = {"id": "id", "target": "y"}
+    model = Forecaster(**small).fit(table, **roles)
+    found = model.predict()
+    assert found.equals(model.predict(table))
+    assert found["step"].max() == (110 if long else 100) + 5
+    model.save(tmp_path / "m")
+    assert longspan.load(tmp_path / "m").predict().equals(found)
+
+
+def test_covariates_known_far_ahead_leave_the_history_in_place(small):
+    table = pl.DataFrame(
+        {"time": range(300), "y": [*series(100), *[None] * 200], "x": series(300)}
+    )  # fmt: skip
+    model = Forecaster(**small).fit(table, target="y", time="time", future_covariates=["x"])
+    assert model.predict().equals(model.predict(table))
+    assert model.recent_.height < 100
+
+
+def test_wide_series_may_end_at_different_times(small):
+    table = pl.DataFrame(
+        {"time": range(200), "a": series(200), "b": [*series(80), *[None] * 120]}
+    )  # fmt: skip
+    model = Forecaster(**small).fit(table, time="time")
+    found = model.predict()
+    assert found.equals(model.predict(table))
+    assert found.filter(pl.col("series") == "b")["time"][0] == 80
+
+
+def test_repeated_times_do_not_shorten_the_history(small):
+    steps = [*range(100), *range(91, 100)]
+    table = pl.DataFrame({"time": steps, "y": series(109)})
+    model = Forecaster(**small, context_length=30).fit(table, time="time")
+    assert model.predict().equals(model.predict(table))

@@ -83,12 +83,19 @@ def resolve_schema(
     )  # fmt: skip
 
 
-def build_panel(table: pl.DataFrame, schema: Schema) -> tuple[Panel, Schema]:
+def build_panel(
+    table: pl.DataFrame, schema: Schema, *, repeats: float = MANY_DUPLICATES
+) -> tuple[Panel, Schema]:
     """Return the panel of a table, and the schema with its frequency.
 
     Rows are sorted; rows of the same series and time are replaced by their mean; missing rows are
     inserted, with a missing target. A series begins and ends with an observed value; rows after
     that serve as covariates known in advance. Every such finding is a note.
+
+    Args:
+        table: The table.
+        schema: Roles of its columns.
+        repeats: Largest share of repeated times that is not taken for a mistake.
 
     Raises:
         InputError: If a column is missing or holds what it must not, or time is not regular.
@@ -96,7 +103,7 @@ def build_panel(table: pl.DataFrame, schema: Schema) -> tuple[Panel, Schema]:
     notes: list[str] = []
     rows = _Rows(table, schema, notes)
     rows.sort()
-    rows.merge_duplicates()
+    rows.merge_duplicates(repeats)
     if not schema.frequency:
         schema = replace(schema, frequency=str(rows.infer_frequency()))
     frequency = Frequency.parse(schema.frequency)
@@ -172,10 +179,10 @@ class _Rows:
         if self.time_is_row:  # steps count within each series
             self.time = np.arange(len(self.codes)) - self._firsts()[self.codes]
 
-    def merge_duplicates(self) -> None:
+    def merge_duplicates(self, most: float) -> None:
         same = (self.codes[1:] == self.codes[:-1]) & (self.time[1:] == self.time[:-1])
         if same.any():
-            if same.mean() > MANY_DUPLICATES:
+            if same.mean() > most:
                 raise InputError(
                     f"{same.sum()} of {len(self.codes)} rows repeat the time of another, so the "
                     "table seems to hold several series. Name the column that tells them apart "

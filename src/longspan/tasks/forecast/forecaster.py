@@ -17,7 +17,7 @@ from longspan.tasks.forecast import choices, output, storage
 from longspan.tasks.forecast.baselines import baseline_forecasts
 from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.forecast.engine import Engine
-from longspan.tasks.forecast.history import recent_rows
+from longspan.tasks.forecast.history import moved, recent_rows
 from longspan.tasks.forecast.metrics import evaluate
 from longspan.tasks.forecast.results import Evaluation, ForecastRun
 from longspan.tasks.forecast.split import rolling_origins, split
@@ -58,6 +58,7 @@ class Forecaster(Estimator):
     run_: ForecastRun
     trained_until_: dict[str, float]
     recent_: pl.DataFrame
+    skipped_: dict[str, int]
 
     def fit(
         self,
@@ -148,8 +149,8 @@ class Forecaster(Estimator):
             self.evaluation_ = self._evaluate(panel, *origins.all())
         if refit:
             self._refit(config, panel)
-        keep = self.engine_.network.lookback + 1
-        self.recent_ = recent_rows(table, self.schema_, keep + config.horizon)
+        keep = self.engine_.network.lookback + 1 + config.horizon
+        self.recent_, self.skipped_ = recent_rows(table, self.schema_, keep, config.horizon)
         self.run_ = output.summary(self, panel, parts, seconds)
         return self
 
@@ -196,7 +197,7 @@ class Forecaster(Estimator):
                 )
             ahead = ahead.select([pl.col(name).cast(table[name].dtype) for name in known])
             table = pl.concat([table, ahead], how="diagonal")
-        panel, _ = build_panel(table, self.schema_)
+        panel = self._panel(table, recent=data is None)
         self._check_future(panel)
         series = np.arange(len(panel))
         forecasts = self.engine_.forecast(panel, series, panel.stop)
@@ -220,7 +221,7 @@ class Forecaster(Estimator):
         self._check_fitted()
         if windows < 1:
             raise InputError(f"`windows` must be at least 1, got {windows}.")
-        panel, _ = build_panel(read_table(data), self.schema_)
+        panel = self._panel(read_table(data))
         horizon = self.engine_.config.horizon
         step = step or horizon
         begin = panel.stop - horizon - (windows - 1) * step
@@ -289,6 +290,13 @@ class Forecaster(Estimator):
 
     def _copy(self) -> Forecaster:
         return type(self)(**self.get_params(deep=False))
+
+    def _panel(self, table: pl.DataFrame, *, recent: bool = False) -> Panel:
+        """Return the panel of a table, or of the recent rows of the training data."""
+        if not recent:
+            return build_panel(table, self.schema_)[0]
+        # What was no mistake in the whole table may be many repeats in the last rows of it.
+        return moved(build_panel(table, self.schema_, repeats=1.0)[0], self.skipped_)
 
     def _evaluate(self, panel: Panel, series: np.ndarray, origin: np.ndarray) -> Evaluation:
         forecasts = self.engine_.forecast(panel, series, origin)
