@@ -41,6 +41,9 @@ def hourly(n=10, start="2024-01-01"):
         (pd.date_range("2024-01-03", periods=50, freq="W-WED"), "1w"),
         (pd.date_range("2023-01-01", periods=30, freq="MS"), "1mo"),
         (pd.date_range("2023-01-31", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2023-02-28", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2023-04-30", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2000-06-30", periods=30, freq="QE"), "1q"),
         (pd.date_range("2000-01-01", periods=30, freq="QS"), "3mo"),
         (pd.date_range("1990-01-01", periods=30, freq="YS"), "1y"),
         (pd.date_range("1990-12-31", periods=30, freq="YE"), "1y"),
@@ -59,6 +62,24 @@ def test_frequencies_are_inferred_and_go_on(times, expected):
         np.testing.assert_allclose(np.diff(index), 1.0, atol=0.13)
     again = frequency.at(index[0] + np.arange(len(values)))
     assert (again == values).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (pd.date_range("2020-01-31", periods=40, freq="ME"), "1mo"),
+        (pd.date_range("2020-01-15", periods=40, freq="MS") + pd.Timedelta(days=14), "1mo"),
+        (pd.date_range("2000-06-30", periods=40, freq="QE"), "3mo"),
+    ],
+)
+def test_months_that_are_missing_do_not_hide_the_frequency(times, expected):
+    values = np.asarray(times.delete([7, 20, 21])).astype("datetime64[us]")
+    table = pl.DataFrame({"time": values, "y": np.arange(len(values), dtype=float)})
+    panel, schema = panel_of(table)
+    assert schema.frequency == expected
+    assert panel.lengths.tolist() == [40]
+    again = panel.times(0, 0, 40)
+    assert (again == np.asarray(times).astype("datetime64[us]")).all()
 
 
 def test_calendar_features_are_periodic_and_bounded():
