@@ -208,6 +208,40 @@ def test_times_with_a_zone_are_used_as_utc(tmp_path):
     assert any("UTC" in note for note in panel.notes)
 
 
+@pytest.mark.parametrize("zone", ["Z", "+02:00", "+0200", "-05"])
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.000"])
+def test_zones_of_any_form_are_read(form, zone):
+    table = pl.DataFrame({"at": [t.strftime(form) + zone for t in hourly(5)], "y": range(5)})
+    panel, schema = panel_of(table)
+    assert (schema.time, schema.frequency) == ("at", "1h")
+    ahead = {"Z": 0, "+02:00": 2, "+0200": 2, "-05": -5}[zone]
+    assert panel.times(0, 0, 1)[0] == np.datetime64("2024-01-01") - np.timedelta64(ahead, "h")
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_days_of_a_zone_are_not_moved_by_summer_time(as_text):
+    days = pd.date_range("2024-03-01", periods=60, freq="D", tz="Europe/Berlin")
+    panel, schema = panel_of(
+        pl.DataFrame({"day": map(str, days) if as_text else days, "y": range(60)})
+    )
+    assert schema.frequency == "1d"
+    assert panel.lengths.tolist() == [60]
+    assert panel.times(0, 59, 60)[0] == np.datetime64("2024-04-29")
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
+def test_numbers_like_20240131_are_dates(kind):
+    days = [int(t.strftime("%Y%m%d")) for t in pd.date_range("2024-01-20", periods=50)]
+    table = pl.DataFrame({"date": pl.Series(days).cast(kind), "y": range(50)})
+    panel, schema = panel_of(table, target="y")
+    assert schema.frequency == "1d"
+    assert panel.lengths.tolist() == [50]
+    counted, _ = panel_of(
+        pl.DataFrame({"date": range(20240120, 20240170), "y": range(50)}), target="y"
+    )
+    assert counted.times(0, 0, 1)[0] == 20240120
+
+
 BAD = {
     "Did you mean 'sales'": ({"sales": [1.0, 2.0]}, {"target": "sale"}),
     r"must be numeric, got 'x' in row 1": ({"y": ["1", "x", "3"]}, {"target": "y"}),

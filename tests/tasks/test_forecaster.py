@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -315,6 +316,38 @@ def test_dates_as_text_of_any_form_are_kept_in_order(small, tmp_path):
     model = Forecaster(**small).fit(table)
     assert model.predict().equals(model.predict(table))
     assert model.predict()["day"][0] == dt.date(2024, 4, 10)
+
+
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_times_come_back_in_their_zone(small, tmp_path, freq):
+    times = pd.date_range("2024-01-01", periods=106, freq=freq, tz="Europe/Berlin")
+    table = pl.DataFrame({"time": times[:100], "y": series(100)})
+    model = Forecaster(**small).fit(table)
+    found = model.predict()
+    assert found["time"].to_list() == list(times[100:])
+    assert found.equals(model.predict(table))
+    model.save(tmp_path / "m")
+    assert longspan.load(tmp_path / "m").predict()["time"].to_list() == list(times[100:])
+    text = pl.DataFrame({"time": [t.isoformat() for t in times[:100]], "y": series(100)})
+    zoned = Forecaster(**small).fit(text).predict()["time"]
+    first = times[100].to_pydatetime()
+    assert zoned[0] == (first if freq == "h" else first.date())
+
+
+def test_dates_that_are_numbers_go_on_as_dates(small):
+    days = [dt.date(2024, 1, 20) + dt.timedelta(days=k) for k in range(60)]
+    table = pl.DataFrame({"date": [int(d.strftime("%Y%m%d")) for d in days], "y": series(60)})
+    found = Forecaster(**small).fit(table, target="y").predict()
+    assert found["date"][0] == dt.date(2024, 3, 20)
+
+
+def test_columns_called_like_those_of_a_forecast_do_not_change_it(small):
+    table = pl.DataFrame({"time": range(60), "mean": np.round(100 * series(60)).astype(int)})
+    found = Forecaster(**small).fit(table).predict(table)
+    assert found.schema["mean"] == pl.Float64
+    wide = pl.DataFrame({"series": range(60), "a": series(60), "b": series(60)})
+    found = Forecaster(**small).fit(wide, target=["a", "b"]).predict(wide)
+    assert set(found["series"]) == {"a", "b"}
 
 
 @pytest.mark.parametrize("ids", [["a"] * 60 + ["b"] * 8, ["b"] * 8 + ["a"] * 60])

@@ -64,7 +64,10 @@ def _predict(
     model: Any, data: Path | None, output: Path | None, *, future: Path | None = None
 ) -> None:
     check_table(output)
-    put_table(model.predict(data, future), output, "Forecasts", datetime_format=TIMES)
+    found = model.predict(data, future)
+    zoned = any(getattr(kind, "time_zone", None) for kind in found.dtypes)
+    form = TIMES + "%:z" if zoned else TIMES
+    put_table(found, output, "Forecasts", datetime_format=form)
 
 
 SAVED["Forecaster"] = Saved(

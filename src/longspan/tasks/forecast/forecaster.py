@@ -202,7 +202,7 @@ class Forecaster(Estimator):
         series = np.arange(len(panel))
         forecasts = self.engine_.forecast(panel, series, panel.stop)
         found = output.forecast_table(forecasts, self.schema_, self.engine_.config.quantiles)
-        return output.like(found, table)
+        return output.like(found, table, self.schema_)
 
     def evaluate(
         self, data: Any, windows: int = 4, *, step: int | None = None, allow_seen: bool = False

@@ -97,6 +97,7 @@ def table_to_tensors(table: pl.DataFrame) -> tuple[dict[str, Tensor], dict[str, 
                 column.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if zone else column
             )
             kind, values = "time", column.cast(pl.Datetime("us")).cast(pl.Int64)
+            kinds[name] = {"kind": kind, "zone": zone}
         else:
             words = column.cast(pl.String)
             known = sorted(words.drop_nulls().unique().to_list())
@@ -129,6 +130,9 @@ def tensors_to_table(tensors: dict[str, Tensor], kinds: dict[str, Any]) -> pl.Da
                 )
             elif how["kind"] == "time":
                 values = values.cast(pl.Int64).cast(pl.Datetime("us"))
+                if how.get("zone") is not None:
+                    utc = values.dt.replace_time_zone("UTC")
+                    values = utc.dt.convert_time_zone(str(how["zone"]))
             columns[str(name)] = values
         return pl.DataFrame(columns)
     except (KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
