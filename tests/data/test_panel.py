@@ -170,6 +170,16 @@ def test_text_covariates_become_inputs_and_unknown_values_zeros():
     assert not again.static.any()
 
 
+@pytest.mark.parametrize("past", [[True, False], ["True", "False"], ["true", "false"]])
+def test_yes_and_no_are_the_same_in_any_form(past):
+    roles = {"target": "y", "past_covariates": ["open"]}
+    expected, schema = panel_of(pl.DataFrame({"y": [1.0, 2.0], "open": past}), **roles)
+    assert expected.past.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    for form in ([True, False], ["True", "False"], ["true", "false"], [1, 0]):
+        again, _ = build_panel(pl.DataFrame({"y": [1.0, 2.0], "open": form}), schema)
+        assert torch.equal(again.past, expected.past)
+
+
 def test_all_kinds_of_tables_give_the_same_panel(tmp_path):
     table = pl.DataFrame({"time": hourly(5), "a": np.arange(5.0), "b": np.arange(5.0) ** 2})
     table.write_csv(tmp_path / "t.csv")

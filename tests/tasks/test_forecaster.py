@@ -229,6 +229,39 @@ def test_covariates_missing_at_prediction(fitted, table):
         fitted.predict(future=ahead(table, 5))
 
 
+def test_what_is_known_in_advance_may_come_in_other_forms(fitted, table):
+    horizon = ahead(table, 6)
+    expected = fitted.predict(table, horizon)
+    text = horizon.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M"))
+    happened = horizon.with_columns(y=pl.lit(1e6))
+    covariates = pl.concat([table.select("id", "time", "price"), horizon])
+    for future in (horizon.select("price", "time", "id"), text, happened, covariates):
+        assert fitted.predict(table, future).equals(expected)
+    # Rows that are missing are not known in advance.
+    with pytest.raises(InputError, match="has 2 rows that follow its last value without a gap"):
+        fitted.predict(future=pl.concat([ahead(table, 2), ahead(table, 7)[6::7]]))
+    for wrong, message in (
+        (horizon.drop("time"), r"columns \['time'\] are missing from `future`"),
+        (horizon.drop("id"), r"columns \['id'\] are missing from `future`"),
+        (horizon.with_columns(price=pl.lit("dear")), "'price' of `future` holds String"),
+        (horizon.with_columns(time=pl.lit(3)), "'time' of `future` holds Int64"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fitted.predict(table, wrong)
+    with pytest.raises(InputError, match="covariate 'price' is missing"):
+        fitted.predict(table.drop("price"), horizon)
+
+
+def test_whole_numbers_in_the_past_do_not_round_the_future(small):
+    table = pl.DataFrame({"time": range(60), "y": series(60), "x": [k % 5 for k in range(60)]})
+    model = Forecaster(**small).fit(table, target="y", time="time", future_covariates=["x"])
+    means = []
+    for x in (0.0, 0.9):
+        future = pl.DataFrame({"time": range(60, 66), "x": [x] * 6})
+        means.append(model.predict(future=future)["mean"][0])
+    assert means[0] != means[1]
+
+
 def test_the_smallest_series_and_horizon():
     model = Forecaster(horizon=1, max_steps=2, hidden_size=1).fit(np.array([1.0, 2.0, 4.0]))
     assert model.predict().height == 1

@@ -228,15 +228,23 @@ def categories_of(column: pl.Series) -> tuple[str, ...] | None:
     return tuple(sorted(str(v) for v in column.cast(pl.String).drop_nulls().unique().to_list()))
 
 
+def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
+
+
 def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
     """Return a covariate as inputs, (n, 1), or (n, categories) with a one.
 
-    A category that is not known is all zeros, a missing one all NaN.
+    A category that is not known is all zeros, a missing one all NaN. Yes and no are the same as
+    booleans, as True and False, which pandas writes, and as 1 and 0.
     """
     import polars as pl
 
     if categories is None:
         return numeric(column, "covariate")[:, None]
+    if {c.lower() for c in categories} <= {"true", "false"}:
+        truth = column.cast(pl.Boolean) if column.dtype.is_numeric() else column
+        column, categories = truth.cast(pl.String).str.to_lowercase(), _lower(categories)
     text = column.cast(pl.String)
     inputs = [(text == c).cast(pl.Float32).fill_null(float("nan")).to_numpy() for c in categories]
     return np.stack(inputs, -1) if inputs else np.zeros((len(column), 0), np.float32)

@@ -233,6 +233,7 @@ class _Rows:
             counts[k] = own[-1] + 1
             steps.append(None if counts[k] == end - begin else own)
         gaps = int((counts - (self.stop - self.first)).sum())
+        self.given = np.ones(len(self.codes), bool)
         if gaps:
             self._insert(steps, counts, gaps)
         return start
@@ -271,16 +272,23 @@ class _Rows:
             new = np.full((total, *old.shape[1:]), np.nan, np.float32)
             new[place] = old
             setattr(self, name, new)
+        self.given = np.zeros(total, bool)
+        self.given[place] = True
         self.first, self.stop = new_first, new_first + counts
 
     def trim(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return first and last observed row of each series, and its last row."""
-        first, stop = self.first.copy(), self.stop.copy()
+        """Return first and last observed row of each series, and where its rows end.
+
+        After the last observed one they end at a gap, for there nothing is known in advance.
+        """
+        first, stop, row_stop = self.first.copy(), self.stop.copy(), self.stop.copy()
         for k, (begin, end) in enumerate(zip(self.first, self.stop, strict=True)):
             observed = ~np.isnan(self.target[begin:end])
             first[k] = begin + observed.argmax()
             stop[k] = end - observed[::-1].argmax() if observed.any() else first[k]
-        return first, stop, self.stop
+            absent = ~self.given[stop[k] : end]
+            row_stop[k] = stop[k] + absent.argmax() if absent.any() else end
+        return first, stop, row_stop
 
     def _firsts(self) -> np.ndarray:
         return np.searchsorted(self.codes, np.arange(len(self.ids)))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longspan.data import Panel, Schema, build_panel, read_table
-from longspan.data.prepare import resolve_schema
+from longspan.data.prepare import MANY_DUPLICATES, resolve_schema
 from longspan.errors import InputError
 from longspan.tasks.estimator import Estimator
 from longspan.tasks.forecast import choices, output, storage
 from longspan.tasks.forecast.baselines import baseline_forecasts
 from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.forecast.engine import Engine
+from longspan.tasks.forecast.future import with_future
 from longspan.tasks.forecast.history import moved, recent_rows
 from longspan.tasks.forecast.metrics import evaluate
 from longspan.tasks.forecast.results import Evaluation, ForecastRun
@@ -171,8 +172,8 @@ class Forecaster(Estimator):
 
         Args:
             data: The series up to now, as `fit` takes them; by default those of `fit`.
-            future: The covariates known in advance, for the horizon; or give them as rows of
-                `data` whose target is empty.
+            future: The covariates known in advance, for the horizon, with their times and ids; or
+                give them as rows of `data` whose target is empty.
 
         Returns:
             A table with the id and time columns, ``mean`` and a column for each quantile, H rows
@@ -182,22 +183,12 @@ class Forecaster(Estimator):
             InputError: If a column that the model needs is missing, or covariates are not known
                 for the whole horizon.
         """
-        import polars as pl
-
         self._check_fitted()
         table = self.recent_ if data is None else read_table(data)
-        if future is not None:
-            ahead = read_table(future)
-            known = [name for name in table.columns if name in ahead.columns]
-            missing = [n for n in self.schema_.future_covariates if n not in ahead.columns]
-            if missing:
-                raise InputError(
-                    f"The covariates {missing} are missing from `future`, which has "
-                    f"{ahead.columns}. They are inputs of the model: add the columns."
-                )
-            ahead = ahead.select([pl.col(name).cast(table[name].dtype) for name in known])
-            table = pl.concat([table, ahead], how="diagonal")
-        panel = self._panel(table, recent=data is None)
+        whole = table if future is None else with_future(table, read_table(future), self.schema_)
+        # Rows of `future` may lie in the past too.
+        repeats = MANY_DUPLICATES if future is None else 1.0
+        panel = self._panel(whole, recent=data is None, repeats=repeats)
         self._check_future(panel)
         series = np.arange(len(panel))
         forecasts = self.engine_.forecast(panel, series, panel.stop)
@@ -291,10 +282,12 @@ class Forecaster(Estimator):
     def _copy(self) -> Forecaster:
         return type(self)(**self.get_params(deep=False))
 
-    def _panel(self, table: pl.DataFrame, *, recent: bool = False) -> Panel:
+    def _panel(
+        self, table: pl.DataFrame, *, recent: bool = False, repeats: float = MANY_DUPLICATES
+    ) -> Panel:
         """Return the panel of a table, or of the recent rows of the training data."""
         if not recent:
-            return build_panel(table, self.schema_)[0]
+            return build_panel(table, self.schema_, repeats=repeats)[0]
         # What was no mistake in the whole table may be many repeats in the last rows of it.
         return moved(build_panel(table, self.schema_, repeats=1.0)[0], self.skipped_)
 
@@ -310,7 +303,8 @@ class Forecaster(Estimator):
             raise InputError(
                 f"The covariates {list(names)} must be known for all {horizon} steps of the "
                 f"forecast; series {panel.ids[k]!r} has {panel.row_stop[k] - panel.stop[k]} rows "
-                "after its last value. Pass them as `future`, or as rows with an empty target."
+                "that follow its last value without a gap. Pass them as `future` (--future), or as "
+                "rows with an empty target."
             )
 
     def _check_unseen(self, panel: Panel, begin: np.ndarray, enough: np.ndarray) -> None:
