@@ -252,6 +252,16 @@ def test_what_is_known_in_advance_may_come_in_other_forms(fitted, table):
         fitted.predict(table.drop("price"), horizon)
 
 
+def test_a_missing_static_covariate_leaves_the_others_in_units(small):
+    sizes = [1e6, 3e6, np.nan]
+    table = pl.DataFrame(
+        {"id": np.repeat(list("abc"), 40), "y": series(120), "size": np.repeat(sizes, 40)}
+    )
+    model = Forecaster(**small).fit(table, target="y", id="id", static_covariates=["size"])
+    units = model.engine_.network.static_units
+    assert units(torch.tensor([[1e6], [3e6], [torch.nan]])).tolist() == [[-1.0], [1.0], [0.0]]
+
+
 def test_whole_numbers_in_the_past_do_not_round_the_future(small):
     table = pl.DataFrame({"time": range(60), "y": series(60), "x": [k % 5 for k in range(60)]})
     model = Forecaster(**small).fit(table, target="y", time="time", future_covariates=["x"])

@@ -118,6 +118,15 @@ def covariate_units(panel: Panel, values: Tensor) -> tuple[Tensor, Tensor]:
     return _tensor(mean), _tensor(np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0))
 
 
+def static_units(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of the observed covariates of the series, (N, S), each (S,)."""
+    x = values.numpy().astype(np.float64)
+    count = np.maximum((~np.isnan(x)).sum(0), 1)
+    mean = np.nansum(x, 0) / count
+    deviation = np.sqrt(np.nansum(np.square(x - mean), 0) / count)
+    return _tensor(mean), _tensor(np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0))
+
+
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
 

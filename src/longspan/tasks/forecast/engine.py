@@ -115,12 +115,7 @@ class Engine:
         _standardise(network.past_units, choices.covariate_units(part, part.past))
         _standardise(network.known_units, choices.covariate_units(part, part.future))
         if part.static.shape[1]:
-            static = part.static
-            deviation = static.std(0, correction=0)
-            _standardise(
-                network.static_units,
-                (static.mean(0), torch.where(deviation > 0, deviation, 1.0)),
-            )
+            _standardise(network.static_units, choices.static_units(part.static))
         return engine
 
     @property
