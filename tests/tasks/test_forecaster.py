@@ -170,6 +170,19 @@ def test_scoring_on_training_data_needs_a_word(fitted, table):
     assert fitted.score(table, 2) == -fitted.evaluate(table, 2).scores["model"]["mase"]
 
 
+def test_numbers_of_windows_are_whole_and_positive(fitted, table, small):
+    for call in (
+        lambda n: fitted.evaluate(table, n),
+        lambda n: fitted.evaluate(table, 2, step=n, allow_seen=True),
+        lambda n: Forecaster(**small).backtest(series(), n),
+        lambda n: Forecaster(**small).backtest(series(), n, refit=True),
+        lambda n: Forecaster(**small).fit(series(), test_windows=n - 1),
+    ):
+        for wrong in (0, -1, 2.5):
+            with pytest.raises(InputError, match=r"must be a whole number, \d or more, got"):
+                call(wrong)
+
+
 def test_scikit_learns_protocol(small):
     model = Forecaster(**small)
     twin = clone(model.set_params(horizon=3))
@@ -210,7 +223,7 @@ def test_bad_data(small):
         model.fit(np.full(100, np.nan))
     with pytest.raises(InputError, match="infinite"):
         model.fit(np.append(series(), np.inf))
-    with pytest.raises(InputError, match="`test_windows` must be 0 or more"):
+    with pytest.raises(InputError, match="`test_windows` must be a whole number"):
         model.fit(series(), test_windows=-1)
     with pytest.raises(InputError, match="recursive forecast needs"):
         Forecaster(**small, decoding="recursive").fit(

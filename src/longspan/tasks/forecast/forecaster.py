@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +110,7 @@ class Forecaster(Estimator):
             CheckpointError: If the checkpoint does not fit.
         """
         config = self._checked_config()
-        if test_windows < 0:
-            raise InputError(f"`test_windows` must be 0 or more, got {test_windows}.")
+        _check_whole("test_windows", test_windows, 0)
         table = read_table(data)
         schema = resolve_schema(
             table, target=target, time=time, id=id, past_covariates=past_covariates,
@@ -210,8 +210,9 @@ class Forecaster(Estimator):
             InputError: If the series are too short, or were trained on.
         """
         self._check_fitted()
-        if windows < 1:
-            raise InputError(f"`windows` must be at least 1, got {windows}.")
+        _check_whole("windows", windows, 1)
+        if step is not None:
+            _check_whole("step", step, 1)
         panel = self._panel(read_table(data))
         horizon = self.engine_.config.horizon
         step = step or horizon
@@ -239,7 +240,11 @@ class Forecaster(Estimator):
             refit: Train anew for each origin on everything before it; otherwise once, on
                 everything before the first.
             columns: Roles of the columns, as for `fit`.
+
+        Raises:
+            InputError: If the options or the data cannot be used.
         """
+        _check_whole("windows", windows, 1)
         if not refit:
             result = self._copy().fit(data, test_windows=windows, **columns).evaluation_
             assert result is not None
@@ -317,6 +322,11 @@ class Forecaster(Estimator):
                     "on. Give later data or fewer windows, or allow it with allow_seen "
                     "(--allow-seen)."
                 )
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"`{name}` must be a whole number, {least} or more, got {value!r}.")
 
 
 def _ends(panel: Panel, stop: np.ndarray) -> dict[str, float]:
