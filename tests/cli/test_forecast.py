@@ -79,6 +79,11 @@ def test_predict_and_evaluate(model, data, tmp_path):
     done = run("evaluate", model, data, "--windows", "2")
     assert done.returncode == 0, done.stderr
     assert "last value" in done.stdout
+    assert "did not see" in done.stdout
+    done = run("evaluate", model, data, "--windows", "9", "--allow-seen")
+    assert done.returncode == 0, done.stderr
+    assert "may have been trained on" in done.stdout
+    assert "did not see" not in done.stdout
 
 
 def test_times_with_a_zone_are_written_with_one(tmp_path):
