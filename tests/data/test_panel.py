@@ -279,6 +279,8 @@ BAD = {
     "No series has two rows": ({"id": ["a", "b"], "y": [1.0, 2.0]}, {"target": "y", "id": "id"}),
     "named more than once": ({"y": [1.0, 2.0]}, {"target": "y", "past_covariates": ["y"]}),
     "No numeric column": ({"y": ["a", "b"]}, {}),
+    "'y' would be one but for '-' in row 1": ({"y": ["1", "-", "3"]}, {}),
+    "'y' would be one but for ' 1' in row 0": ({"y": [" 1", " 2", " 3"]}, {}),
     "need an `id` column": ({"y": [1.0], "s": [1]}, {"target": "y", "static_covariates": ["s"]}),
     "`frequency` must be a number and a unit": (
         {"y": [1.0, 2.0]},
@@ -287,6 +289,13 @@ BAD = {
     "seems to hold several series": (
         {"time": [0, 0, 1, 1, 2, 2], "y": [1.0, 5.0, 2.0, 6.0, 3.0, 7.0]},
         {"target": "y", "time": "time"},
+    ),
+    "reaches from 0001-01-01.* Correct a time that is wrong": (
+        {
+            "time": [dt.datetime(1, 1, 1), *(dt.datetime(2024, 1, 1, 0, k) for k in range(9))],
+            "y": [float(k) for k in range(10)],
+        },
+        {"target": "y"},
     ),
     "needs times that are dates": ({"y": [1.0, 2.0]}, {"target": "y", "frequency": "1h"}),
 }
@@ -318,6 +327,12 @@ def test_bad_sources_say_what_is_needed(tmp_path):
     for name in ("empty.csv", "header.csv", "binary.csv", "ragged.csv", "bad.parquet", "none.csv"):
         with pytest.raises(InputError):
             read_table(tmp_path / name)
+    for sign in (";", "\t"):
+        (tmp_path / "other.csv").write_text(f"a{sign}b\n1{sign}2\n")
+        with pytest.raises(InputError, match="between its columns"):
+            read_table(tmp_path / "other.csv")
+    with pytest.raises(InputError, match=r"several are called \['y'\]"):
+        read_table(pd.DataFrame([[1.0, 2.0]], columns=["y", "y"]))
     for source in (np.zeros((2, 2, 2)), np.array(["a"]), 5, {"a": [1]}):
         with pytest.raises(InputError):
             read_table(source)

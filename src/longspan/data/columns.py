@@ -219,6 +219,23 @@ def numeric(column: pl.Series, role: str, dtype: type = np.float32) -> np.ndarra
     return values
 
 
+def almost_numeric(column: pl.Series) -> str | None:
+    """Return a sentence on what keeps a text column, most of it numbers, from being numeric."""
+    import polars as pl
+
+    if column.dtype != pl.String:
+        return None
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    if numbers.count() <= len(column) / 2:
+        return None
+    bad = (column.cast(pl.Float64, strict=False).is_null() & column.is_not_null()).arg_true()
+    row = bad[0] if len(bad) else 0
+    return (
+        f"Column {column.name!r} would be one but for {column[row]!r} in row {row} (counted from "
+        "0); correct such values, or leave them empty if they are missing. "
+    )
+
+
 def categories_of(column: pl.Series) -> tuple[str, ...] | None:
     """Return the values of a covariate that is text or boolean, sorted; None if it is numeric."""
     import polars as pl

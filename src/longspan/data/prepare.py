@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from longspan.data.columns import categories_of, encode, find_time, numeric, parse_time, require
+from longspan.data.columns import (
+    almost_numeric,
+    categories_of,
+    encode,
+    find_time,
+    numeric,
+    parse_time,
+    require,
+)
 from longspan.data.frequency import Frequency, infer_frequency
 from longspan.data.panel import Panel
 from longspan.data.schema import Schema
@@ -20,6 +28,10 @@ if TYPE_CHECKING:
 
 #: How far from the grid a time may be, in steps: months are not all equally long.
 OFF_GRID, OFF_GRID_MONTHS = 1e-4, 0.13
+
+#: Missing rows, in all and for each row that is there, beyond which a time must be wrong: to insert
+#: them could take all memory.
+MOST_GAPS, MOST_GAPS_A_ROW = 20_000_000, 100
 
 #: Share of repeated times that is no longer taken for a slip such as the end of summer time.
 MANY_DUPLICATES = 0.1
@@ -66,9 +78,10 @@ def resolve_schema(
         free = [name for name in table.columns if name not in {*named, time}]
         given = [name for name in free if table[name].dtype.is_numeric()]
         if not given:
+            almost = next(filter(None, (almost_numeric(table[name]) for name in free)), "")
             raise InputError(
-                f"No numeric column is left to forecast among {table.columns}. Name it with "
-                "`target`."
+                f"No numeric column is left to forecast among {table.columns}. {almost}Name it "
+                "with `target`."
             )
     if id and len(given) > 1:
         raise InputError(
@@ -233,6 +246,14 @@ class _Rows:
             counts[k] = own[-1] + 1
             steps.append(None if counts[k] == end - begin else own)
         gaps = int((counts - (self.stop - self.first)).sum())
+        if gaps > max(MOST_GAPS, MOST_GAPS_A_ROW * len(self.codes)):
+            k = int((counts - (self.stop - self.first)).argmax())
+            begin, end = self.time[self.first[k]], self.time[self.stop[k] - 1]
+            raise InputError(
+                f"With a frequency of {frequency}, {gaps} rows are missing between the "
+                f"{len(self.codes)} that there are; series {self.ids[k]!r} reaches from {begin} to "
+                f"{end}. Correct a time that is wrong, or state the right `frequency`."
+            )
         self.given = np.ones(len(self.codes), bool)
         if gaps:
             self._insert(steps, counts, gaps)
