@@ -221,6 +221,10 @@ def test_bad_data(small):
         model.fit(np.full(100, 3.0))
     with pytest.raises(InputError, match="is missing"):
         model.fit(np.full(100, np.nan))
+    with pytest.raises(InputError, match="hardly changes beside its level"):
+        model.fit(1.7e9 + 100 * series())
+    with pytest.raises(InputError, match=r"has values beyond 1e\+17, such as -1"):
+        model.fit(-1e25 * series())
     with pytest.raises(InputError, match="infinite"):
         model.fit(np.append(series(), np.inf))
     with pytest.raises(InputError, match="`test_windows` must be a whole number"):
