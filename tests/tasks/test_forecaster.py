@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 import longspan
 from longspan import Forecaster
-from longspan.errors import InputError
+from longspan.errors import CheckpointError, InputError
 from longspan.tasks.forecast.likelihoods import LIKELIHOODS, Frame, Quantile
 from longspan.tasks.forecast.network import ForecastNetwork, Inputs, window_units
 
@@ -181,6 +181,13 @@ def test_numbers_of_windows_are_whole_and_positive(fitted, table, small):
         for wrong in (0, -1, 2.5):
             with pytest.raises(InputError, match=r"must be a whole number, \d or more, got"):
                 call(wrong)
+
+
+def test_a_checkpoint_does_not_go_on_with_other_data(small, tmp_path):
+    Forecaster(**small).fit(series(), checkpoint_dir=tmp_path)
+    Forecaster(**small).fit(series(), checkpoint_dir=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="data: "):
+        Forecaster(**small).fit(series()[::-1], checkpoint_dir=tmp_path, resume=True)
 
 
 def test_scikit_learns_protocol(small):
