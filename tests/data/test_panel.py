@@ -254,6 +254,10 @@ def test_numbers_like_20240131_are_dates(kind):
 
 BAD = {
     "Did you mean 'sales'": ({"sales": [1.0, 2.0]}, {"target": "sale"}),
+    "Unknown column for `past_covariates` 'rain'": (
+        {"y": [1.0, 2.0]},
+        {"past_covariates": ["rain"]},
+    ),
     r"must be numeric, got 'x' in row 1": ({"y": ["1", "x", "3"]}, {"target": "y"}),
     "infinite values": ({"y": [1.0, float("inf")]}, {"target": "y"}),
     "is missing. Check": ({"y": [None, None]}, {"target": "y"}),

@@ -68,8 +68,14 @@ def resolve_schema(
     covariates = (*past_covariates, *future_covariates, *static_covariates)
     given = [target] if isinstance(target, str) else list(target or ())
     named = [*given, *covariates, *(name for name in (time, id) if name)]
-    for name in named:
-        require(table, name, "a role")
+    by_role = {
+        "`target`": given, "`time`": [time] if time else [], "`id`": [id] if id else [],
+        "`past_covariates`": past_covariates, "`future_covariates`": future_covariates,
+        "`static_covariates`": static_covariates,
+    }  # fmt: skip
+    for role, names in by_role.items():
+        for name in names:
+            require(table, name, role)
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise InputError(f"Each column can have one role; named more than once: {twice}.")
