@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 
@@ -78,6 +79,25 @@ def test_predict_and_evaluate(model, data, tmp_path):
     done = run("evaluate", model, data, "--windows", "2")
     assert done.returncode == 0, done.stderr
     assert "last value" in done.stdout
+    assert "did not see" in done.stdout
+    done = run("evaluate", model, data, "--windows", "9", "--allow-seen")
+    assert done.returncode == 0, done.stderr
+    assert "may have been trained on" in done.stdout
+    assert "did not see" not in done.stdout
+
+
+def test_times_with_a_zone_are_written_with_one(tmp_path):
+    first = dt.datetime(2024, 1, 1)
+    lines = [
+        f"{(first + dt.timedelta(hours=k)).isoformat()}+02:00,{k % 7}\n" for k in range(60)
+    ]  # fmt: skip
+    (tmp_path / "t.csv").write_text("time,y\n" + "".join(lines))
+    done = run("fit", "forecast", tmp_path / "t.csv", *FAST, "--test-windows", "0",
+               "--no-report", "--output", tmp_path / "m")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Note: Times are used as UTC." in done.stdout
+    printed = run("predict", tmp_path / "m").stdout
+    assert printed.splitlines()[1].startswith("2024-01-03 10:00:00+00:00,")
 
 
 def test_users_mistakes_end_with_one_message_and_code_2(model, data, tmp_path):

@@ -41,6 +41,9 @@ def hourly(n=10, start="2024-01-01"):
         (pd.date_range("2024-01-03", periods=50, freq="W-WED"), "1w"),
         (pd.date_range("2023-01-01", periods=30, freq="MS"), "1mo"),
         (pd.date_range("2023-01-31", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2023-02-28", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2023-04-30", periods=30, freq="ME"), "1mo"),
+        (pd.date_range("2000-06-30", periods=30, freq="QE"), "1q"),
         (pd.date_range("2000-01-01", periods=30, freq="QS"), "3mo"),
         (pd.date_range("1990-01-01", periods=30, freq="YS"), "1y"),
         (pd.date_range("1990-12-31", periods=30, freq="YE"), "1y"),
@@ -59,6 +62,24 @@ def test_frequencies_are_inferred_and_go_on(times, expected):
         np.testing.assert_allclose(np.diff(index), 1.0, atol=0.13)
     again = frequency.at(index[0] + np.arange(len(values)))
     assert (again == values).all()
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (pd.date_range("2020-01-31", periods=40, freq="ME"), "1mo"),
+        (pd.date_range("2020-01-15", periods=40, freq="MS") + pd.Timedelta(days=14), "1mo"),
+        (pd.date_range("2000-06-30", periods=40, freq="QE"), "3mo"),
+    ],
+)
+def test_months_that_are_missing_do_not_hide_the_frequency(times, expected):
+    values = np.asarray(times.delete([7, 20, 21])).astype("datetime64[us]")
+    table = pl.DataFrame({"time": values, "y": np.arange(len(values), dtype=float)})
+    panel, schema = panel_of(table)
+    assert schema.frequency == expected
+    assert panel.lengths.tolist() == [40]
+    again = panel.times(0, 0, 40)
+    assert (again == np.asarray(times).astype("datetime64[us]")).all()
 
 
 def test_calendar_features_are_periodic_and_bounded():
@@ -149,6 +170,16 @@ def test_text_covariates_become_inputs_and_unknown_values_zeros():
     assert not again.static.any()
 
 
+@pytest.mark.parametrize("past", [[True, False], ["True", "False"], ["true", "false"]])
+def test_yes_and_no_are_the_same_in_any_form(past):
+    roles = {"target": "y", "past_covariates": ["open"]}
+    expected, schema = panel_of(pl.DataFrame({"y": [1.0, 2.0], "open": past}), **roles)
+    assert expected.past.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    for form in ([True, False], ["True", "False"], ["true", "false"], [1, 0]):
+        again, _ = build_panel(pl.DataFrame({"y": [1.0, 2.0], "open": form}), schema)
+        assert torch.equal(again.past, expected.past)
+
+
 def test_all_kinds_of_tables_give_the_same_panel(tmp_path):
     table = pl.DataFrame({"time": hourly(5), "a": np.arange(5.0), "b": np.arange(5.0) ** 2})
     table.write_csv(tmp_path / "t.csv")
@@ -187,8 +218,46 @@ def test_times_with_a_zone_are_used_as_utc(tmp_path):
     assert any("UTC" in note for note in panel.notes)
 
 
+@pytest.mark.parametrize("zone", ["Z", "+02:00", "+0200", "-05"])
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S.000"])
+def test_zones_of_any_form_are_read(form, zone):
+    table = pl.DataFrame({"at": [t.strftime(form) + zone for t in hourly(5)], "y": range(5)})
+    panel, schema = panel_of(table)
+    assert (schema.time, schema.frequency) == ("at", "1h")
+    ahead = {"Z": 0, "+02:00": 2, "+0200": 2, "-05": -5}[zone]
+    assert panel.times(0, 0, 1)[0] == np.datetime64("2024-01-01") - np.timedelta64(ahead, "h")
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_days_of_a_zone_are_not_moved_by_summer_time(as_text):
+    days = pd.date_range("2024-03-01", periods=60, freq="D", tz="Europe/Berlin")
+    panel, schema = panel_of(
+        pl.DataFrame({"day": map(str, days) if as_text else days, "y": range(60)})
+    )
+    assert schema.frequency == "1d"
+    assert panel.lengths.tolist() == [60]
+    assert panel.times(0, 59, 60)[0] == np.datetime64("2024-04-29")
+
+
+@pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.String])
+def test_numbers_like_20240131_are_dates(kind):
+    days = [int(t.strftime("%Y%m%d")) for t in pd.date_range("2024-01-20", periods=50)]
+    table = pl.DataFrame({"date": pl.Series(days).cast(kind), "y": range(50)})
+    panel, schema = panel_of(table, target="y")
+    assert schema.frequency == "1d"
+    assert panel.lengths.tolist() == [50]
+    counted, _ = panel_of(
+        pl.DataFrame({"date": range(20240120, 20240170), "y": range(50)}), target="y"
+    )
+    assert counted.times(0, 0, 1)[0] == 20240120
+
+
 BAD = {
     "Did you mean 'sales'": ({"sales": [1.0, 2.0]}, {"target": "sale"}),
+    "Unknown column for `past_covariates` 'rain'": (
+        {"y": [1.0, 2.0]},
+        {"past_covariates": ["rain"]},
+    ),
     r"must be numeric, got 'x' in row 1": ({"y": ["1", "x", "3"]}, {"target": "y"}),
     "infinite values": ({"y": [1.0, float("inf")]}, {"target": "y"}),
     "is missing. Check": ({"y": [None, None]}, {"target": "y"}),
@@ -214,6 +283,8 @@ BAD = {
     "No series has two rows": ({"id": ["a", "b"], "y": [1.0, 2.0]}, {"target": "y", "id": "id"}),
     "named more than once": ({"y": [1.0, 2.0]}, {"target": "y", "past_covariates": ["y"]}),
     "No numeric column": ({"y": ["a", "b"]}, {}),
+    "'y' would be one but for '-' in row 1": ({"y": ["1", "-", "3"]}, {}),
+    "'y' would be one but for ' 1' in row 0": ({"y": [" 1", " 2", " 3"]}, {}),
     "need an `id` column": ({"y": [1.0], "s": [1]}, {"target": "y", "static_covariates": ["s"]}),
     "`frequency` must be a number and a unit": (
         {"y": [1.0, 2.0]},
@@ -222,6 +293,13 @@ BAD = {
     "seems to hold several series": (
         {"time": [0, 0, 1, 1, 2, 2], "y": [1.0, 5.0, 2.0, 6.0, 3.0, 7.0]},
         {"target": "y", "time": "time"},
+    ),
+    "reaches from 0001-01-01.* Correct a time that is wrong": (
+        {
+            "time": [dt.datetime(1, 1, 1), *(dt.datetime(2024, 1, 1, 0, k) for k in range(9))],
+            "y": [float(k) for k in range(10)],
+        },
+        {"target": "y"},
     ),
     "needs times that are dates": ({"y": [1.0, 2.0]}, {"target": "y", "frequency": "1h"}),
 }
@@ -253,6 +331,12 @@ def test_bad_sources_say_what_is_needed(tmp_path):
     for name in ("empty.csv", "header.csv", "binary.csv", "ragged.csv", "bad.parquet", "none.csv"):
         with pytest.raises(InputError):
             read_table(tmp_path / name)
+    for sign in (";", "\t"):
+        (tmp_path / "other.csv").write_text(f"a{sign}b\n1{sign}2\n")
+        with pytest.raises(InputError, match="between its columns"):
+            read_table(tmp_path / "other.csv")
+    with pytest.raises(InputError, match=r"several are called \['y'\]"):
+        read_table(pd.DataFrame([[1.0, 2.0]], columns=["y", "y"]))
     for source in (np.zeros((2, 2, 2)), np.array(["a"]), 5, {"a": [1]}):
         with pytest.raises(InputError):
             read_table(source)

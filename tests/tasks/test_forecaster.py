@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -13,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 import longspan
 from longspan import Forecaster
-from longspan.errors import InputError
+from longspan.errors import CheckpointError, InputError
 from longspan.tasks.forecast.likelihoods import LIKELIHOODS, Frame, Quantile
 from longspan.tasks.forecast.network import ForecastNetwork, Inputs, window_units
 
@@ -169,6 +170,26 @@ def test_scoring_on_training_data_needs_a_word(fitted, table):
     assert fitted.score(table, 2) == -fitted.evaluate(table, 2).scores["model"]["mase"]
 
 
+def test_numbers_of_windows_are_whole_and_positive(fitted, table, small):
+    for call in (
+        lambda n: fitted.evaluate(table, n),
+        lambda n: fitted.evaluate(table, 2, step=n, allow_seen=True),
+        lambda n: Forecaster(**small).backtest(series(), n),
+        lambda n: Forecaster(**small).backtest(series(), n, refit=True),
+        lambda n: Forecaster(**small).fit(series(), test_windows=n - 1),
+    ):
+        for wrong in (0, -1, 2.5):
+            with pytest.raises(InputError, match=r"must be a whole number, \d or more, got"):
+                call(wrong)
+
+
+def test_a_checkpoint_does_not_go_on_with_other_data(small, tmp_path):
+    Forecaster(**small).fit(series(), checkpoint_dir=tmp_path)
+    Forecaster(**small).fit(series(), checkpoint_dir=tmp_path, resume=True)
+    with pytest.raises(CheckpointError, match="data: "):
+        Forecaster(**small).fit(series()[::-1], checkpoint_dir=tmp_path, resume=True)
+
+
 def test_scikit_learns_protocol(small):
     model = Forecaster(**small)
     twin = clone(model.set_params(horizon=3))
@@ -207,9 +228,13 @@ def test_bad_data(small):
         model.fit(np.full(100, 3.0))
     with pytest.raises(InputError, match="is missing"):
         model.fit(np.full(100, np.nan))
+    with pytest.raises(InputError, match="hardly changes beside its level"):
+        model.fit(1.7e9 + 100 * series())
+    with pytest.raises(InputError, match=r"has values beyond 1e\+17, such as -1"):
+        model.fit(-1e25 * series())
     with pytest.raises(InputError, match="infinite"):
         model.fit(np.append(series(), np.inf))
-    with pytest.raises(InputError, match="`test_windows` must be 0 or more"):
+    with pytest.raises(InputError, match="`test_windows` must be a whole number"):
         model.fit(series(), test_windows=-1)
     with pytest.raises(InputError, match="recursive forecast needs"):
         Forecaster(**small, decoding="recursive").fit(
@@ -226,6 +251,49 @@ def test_covariates_missing_at_prediction(fitted, table):
         fitted.predict(table.drop("rain"), ahead(table, 6))
     with pytest.raises(InputError, match="must be known"):
         fitted.predict(future=ahead(table, 5))
+
+
+def test_what_is_known_in_advance_may_come_in_other_forms(fitted, table):
+    horizon = ahead(table, 6)
+    expected = fitted.predict(table, horizon)
+    text = horizon.with_columns(pl.col("time").dt.strftime("%Y-%m-%d %H:%M"))
+    happened = horizon.with_columns(y=pl.lit(1e6))
+    covariates = pl.concat([table.select("id", "time", "price"), horizon])
+    for future in (horizon.select("price", "time", "id"), text, happened, covariates):
+        assert fitted.predict(table, future).equals(expected)
+    # Rows that are missing are not known in advance.
+    with pytest.raises(InputError, match="has 2 rows that follow its last value without a gap"):
+        fitted.predict(future=pl.concat([ahead(table, 2), ahead(table, 7)[6::7]]))
+    for wrong, message in (
+        (horizon.drop("time"), r"columns \['time'\] are missing from `future`"),
+        (horizon.drop("id"), r"columns \['id'\] are missing from `future`"),
+        (horizon.with_columns(price=pl.lit("dear")), "'price' of `future` holds String"),
+        (horizon.with_columns(time=pl.lit(3)), "'time' of `future` holds Int64"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fitted.predict(table, wrong)
+    with pytest.raises(InputError, match="covariate 'price' is missing"):
+        fitted.predict(table.drop("price"), horizon)
+
+
+def test_a_missing_static_covariate_leaves_the_others_in_units(small):
+    sizes = [1e6, 3e6, np.nan]
+    table = pl.DataFrame(
+        {"id": np.repeat(list("abc"), 40), "y": series(120), "size": np.repeat(sizes, 40)}
+    )
+    model = Forecaster(**small).fit(table, target="y", id="id", static_covariates=["size"])
+    units = model.engine_.network.static_units
+    assert units(torch.tensor([[1e6], [3e6], [torch.nan]])).tolist() == [[-1.0], [1.0], [0.0]]
+
+
+def test_whole_numbers_in_the_past_do_not_round_the_future(small):
+    table = pl.DataFrame({"time": range(60), "y": series(60), "x": [k % 5 for k in range(60)]})
+    model = Forecaster(**small).fit(table, target="y", time="time", future_covariates=["x"])
+    means = []
+    for x in (0.0, 0.9):
+        future = pl.DataFrame({"time": range(60, 66), "x": [x] * 6})
+        means.append(model.predict(future=future)["mean"][0])
+    assert means[0] != means[1]
 
 
 def test_the_smallest_series_and_horizon():
@@ -317,8 +385,83 @@ def test_dates_as_text_of_any_form_are_kept_in_order(small, tmp_path):
     assert model.predict()["day"][0] == dt.date(2024, 4, 10)
 
 
-def test_a_series_too_short_for_the_test_part_is_left_out(small):
-    table = pl.DataFrame({"id": ["a"] * 60 + ["b"] * 8, "y": series(68)})
+@pytest.mark.parametrize("freq", ["h", "D"])
+def test_times_come_back_in_their_zone(small, tmp_path, freq):
+    times = pd.date_range("2024-01-01", periods=106, freq=freq, tz="Europe/Berlin")
+    table = pl.DataFrame({"time": times[:100], "y": series(100)})
+    model = Forecaster(**small).fit(table)
+    found = model.predict()
+    assert found["time"].to_list() == list(times[100:])
+    assert found.equals(model.predict(table))
+    model.save(tmp_path / "m")
+    assert longspan.load(tmp_path / "m").predict()["time"].to_list() == list(times[100:])
+    text = pl.DataFrame({"time": [t.isoformat() for t in times[:100]], "y": series(100)})
+    zoned = Forecaster(**small).fit(text).predict()["time"]
+    first = times[100].to_pydatetime()
+    assert zoned[0] == (first if freq == "h" else first.date())
+
+
+def test_dates_that_are_numbers_go_on_as_dates(small):
+    days = [dt.date(2024, 1, 20) + dt.timedelta(days=k) for k in range(60)]
+    table = pl.DataFrame({"date": [int(d.strftime("%Y%m%d")) for d in days], "y": series(60)})
+    found = Forecaster(**small).fit(table, target="y").predict()
+    assert found["date"][0] == dt.date(2024, 3, 20)
+
+
+def test_columns_called_like_those_of_a_forecast_do_not_change_it(small):
+    table = pl.DataFrame({"time": range(60), "mean": np.round(100 * series(60)).astype(int)})
+    found = Forecaster(**small).fit(table).predict(table)
+    assert found.schema["mean"] == pl.Float64
+    wide = pl.DataFrame({"series": range(60), "a": series(60), "b": series(60)})
+    found = Forecaster(**small).fit(wide, target=["a", "b"]).predict(wide)
+    assert set(found["series"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("ids", [["a"] * 60 + ["b"] * 8, ["b"] * 8 + ["a"] * 60])
+def test_a_series_too_short_for_the_test_part_is_left_out(small, ids):
+    table = pl.DataFrame({"id": ids, "y": series(68)})
     model = Forecaster(**small).fit(table, target="y", id="id", test_windows=2)
     assert set(model.evaluation_.model.series) == {"a"}
     assert set(model.predict()["id"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_without_times_steps_are_counted_from_the_beginning(small, tmp_path, long):
+    columns = {"a": [None, *series(99)], "b": series(100)}
+    table = pl.DataFrame(columns)
+    roles = {}
+    if long:  # series of different lengths, rows not in order of series
+        table = pl.DataFrame({"id": ["a", "b"] * 90 + ["b"] * 20, "y": series(200)})
+        roles = {"id": "id", "target": "y"}
+    model = Forecaster(**small).fit(table, **roles)
+    found = model.predict()
+    assert found.equals(model.predict(table))
+    assert found["step"].max() == (110 if long else 100) + 5
+    model.save(tmp_path / "m")
+    assert longspan.load(tmp_path / "m").predict().equals(found)
+
+
+def test_covariates_known_far_ahead_leave_the_history_in_place(small):
+    table = pl.DataFrame(
+        {"time": range(300), "y": [*series(100), *[None] * 200], "x": series(300)}
+    )  # fmt: skip
+    model = Forecaster(**small).fit(table, target="y", time="time", future_covariates=["x"])
+    assert model.predict().equals(model.predict(table))
+    assert model.recent_.height < 100
+
+
+def test_wide_series_may_end_at_different_times(small):
+    table = pl.DataFrame(
+        {"time": range(200), "a": series(200), "b": [*series(80), *[None] * 120]}
+    )  # fmt: skip
+    model = Forecaster(**small).fit(table, time="time")
+    found = model.predict()
+    assert found.equals(model.predict(table))
+    assert found.filter(pl.col("series") == "b")["time"][0] == 80
+
+
+def test_repeated_times_do_not_shorten_the_history(small):
+    steps = [*range(100), *range(91, 100)]
+    table = pl.DataFrame({"time": steps, "y": series(109)})
+    model = Forecaster(**small, context_length=30).fit(table, time="time")
+    assert model.predict().equals(model.predict(table))

@@ -38,8 +38,13 @@ def fit_forecast(
     train("forecast", data, options, run, reading.given() | {"refit": refit}, print_scores)
 
 
-def print_scores(evaluation: Evaluation) -> None:
-    """Print the scores of a model and its baselines, the best of each column in bold."""
+def print_scores(evaluation: Evaluation, *, seen: bool = False) -> None:
+    """Print the scores of a model and its baselines, the best of each column in bold.
+
+    Args:
+        evaluation: The scores.
+        seen: Whether the model may have been trained on these data.
+    """
     columns = {
         "mae": "MAE", "rmse": "RMSE", "mase": "MASE", "smape": "sMAPE %", "crps": "CRPS",
         "mean_wql": "mean wQL",
@@ -52,19 +57,23 @@ def print_scores(evaluation: Evaluation) -> None:
             name: {**found, "coverage": f"{100 * found['coverage']:.0f}"}
             for name, found in scores.items()
         }
-    title = "Scores on data the model did not see (lower is better)"
+    which = "the model may have been trained on" if seen else "the model did not see"
+    title = f"Scores on data {which} (lower is better)"
     print_table(title, "forecast", columns, scores)
 
 
 def _evaluate(model: Any, data: Path, **end: Any) -> None:
-    print_scores(model.evaluate(data, **end))
+    print_scores(model.evaluate(data, **end), seen=end.get("allow_seen", False))
 
 
 def _predict(
     model: Any, data: Path | None, output: Path | None, *, future: Path | None = None
 ) -> None:
     check_table(output)
-    put_table(model.predict(data, future), output, "Forecasts", datetime_format=TIMES)
+    found = model.predict(data, future)
+    zoned = any(getattr(kind, "time_zone", None) for kind in found.dtypes)
+    form = TIMES + "%:z" if zoned else TIMES
+    put_table(found, output, "Forecasts", datetime_format=form)
 
 
 SAVED["Forecaster"] = Saved(

@@ -18,7 +18,12 @@ FORMATS = (
     "%Y/%m/%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M:%S",
     "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d",
 )  # fmt: skip
-ZONED = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%.f%z")
+#: The same with a zone at the end, such as +01:00 or Z.
+ZONED = tuple(
+    f"%Y-%m-%d{between}{clock}%#z"
+    for between in "T " for clock in ("%H:%M:%S", "%H:%M:%S%.f", "%H:%M")
+)  # fmt: skip
+_ZONE = r":\S*(?:Z|[+-]\d\d(?::?\d\d)?)$"
 TIME_NAMES = {"ds", "date", "datetime", "time", "timestamp", "month", "day", "week", "year"}
 #: Rows that a message names.
 SHOWN = 3
@@ -63,7 +68,9 @@ def find_time(table: pl.DataFrame, taken: set[str], by_series: bool) -> str | No
 def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
     """Return times as datetime64[us], or int64 for whole numbers, and a note or None.
 
-    Times with a zone become UTC, so that no hour is missing or double.
+    Times with a zone become UTC, so that no hour is missing or double; but where all are midnight
+    in their zone they are dates, which summer time does not move. Whole numbers like 20240131 are
+    dates too.
 
     Raises:
         InputError: If a time is missing or cannot be read; the message shows the first of them.
@@ -76,19 +83,21 @@ def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
             f"Column {column.name!r} has {column.null_count()} missing times (first in rows "
             f"{rows}, counted from 0). Every row needs one; remove or complete these."
         )
-    if column.dtype.is_integer():
-        return column.to_numpy().astype(np.int64, copy=False), None
-    if column.dtype.is_float() and (column.round() == column).all():
-        return column.to_numpy().astype(np.int64), None
     note = None
+    if column.dtype.is_float() and (column.round() == column).all():
+        column = column.cast(pl.Int64)
+    if column.dtype.is_integer():
+        dates = _dates_of(column)
+        if dates is None:
+            return column.to_numpy().astype(np.int64, copy=False), None
+        column = dates
     if column.dtype == pl.String:
         parsed = _parse_text(column)
         if parsed is None:
             raise InputError(_unparsable(column))
         column = parsed
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
-        note = f"Times in {column.dtype.time_zone} are used as UTC."
-        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        column, note = _without_zone(column)
     if not (column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime)):
         raise InputError(
             f"Column {column.name!r} holds {column.dtype}; times must be dates, text that reads as "
@@ -97,13 +106,54 @@ def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
     return column.cast(pl.Datetime("us")).to_numpy(), note
 
 
+def _dates_of(numbers: pl.Series) -> pl.Series | None:
+    """Return whole numbers like 20240131 as dates; None if they are no such numbers."""
+    import polars as pl
+
+    if not numbers.is_between(19_000_101, 21_991_231).all():
+        return None
+    text = numbers.cast(pl.Int64).cast(pl.String)
+    dates = text.str.to_datetime("%Y%m%d", strict=False, time_unit="us")
+    return None if dates.null_count() else dates
+
+
+def are_dates(times: pl.Series) -> bool:
+    """Return whether times with a zone, at least three, are all midnight there."""
+    local = times.dt.replace_time_zone(None)
+    return len(local) > 2 and bool((local == local.dt.truncate("1d")).all())
+
+
+def _without_zone(times: pl.Series) -> tuple[pl.Series, str]:
+    zone = getattr(times.dtype, "time_zone", None)
+    if are_dates(times):
+        note = f"Times in {zone} are all midnight there, and used as dates."
+        return times.dt.replace_time_zone(None), note
+    note = "Times are used as UTC." if zone == "UTC" else f"Times in {zone} are used as UTC."
+    return times.dt.convert_time_zone("UTC").dt.replace_time_zone(None), note
+
+
+def has_zone(column: pl.Series) -> bool:
+    """Return whether the first text of a column of times ends with a zone, such as +01:00 or Z."""
+    first = column.drop_nulls().head(1)
+    return len(first) > 0 and bool(first.str.contains(_ZONE).all())
+
+
 def _parse_text(column: pl.Series) -> pl.Series | None:
     """Return the dates that a text column holds, or None if no one format reads all rows."""
     if column.str.contains(r"^\d{4}-\d{1,2}$").all():
         column = column + "-01"
+    if has_zone(column):
+        local = _parse(column.str.replace(r"(?:Z|[+-]\d\d(?::?\d\d)?)$", ""), FORMATS)
+        if local is not None and are_dates(local):
+            return local
+        return _parse(column, ZONED)
+    return _parse(column, FORMATS)
+
+
+def _parse(column: pl.Series, layouts: tuple[str, ...]) -> pl.Series | None:
     first = column.drop_nulls().head(100)
-    for layout in (*FORMATS, *ZONED):
-        zone = "UTC" if "%z" in layout else None
+    for layout in layouts:
+        zone = "UTC" if "%#z" in layout else None
         options = {"format": layout, "strict": False, "time_unit": "us", "time_zone": zone}
         if first.str.to_datetime(**options).null_count():
             continue
@@ -169,6 +219,23 @@ def numeric(column: pl.Series, role: str, dtype: type = np.float32) -> np.ndarra
     return values
 
 
+def almost_numeric(column: pl.Series) -> str | None:
+    """Return a sentence on what keeps a text column, most of it numbers, from being numeric."""
+    import polars as pl
+
+    if column.dtype != pl.String:
+        return None
+    numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    if numbers.count() <= len(column) / 2:
+        return None
+    bad = (column.cast(pl.Float64, strict=False).is_null() & column.is_not_null()).arg_true()
+    row = bad[0] if len(bad) else 0
+    return (
+        f"Column {column.name!r} would be one but for {column[row]!r} in row {row} (counted from "
+        "0); correct such values, or leave them empty if they are missing. "
+    )
+
+
 def categories_of(column: pl.Series) -> tuple[str, ...] | None:
     """Return the values of a covariate that is text or boolean, sorted; None if it is numeric."""
     import polars as pl
@@ -178,15 +245,23 @@ def categories_of(column: pl.Series) -> tuple[str, ...] | None:
     return tuple(sorted(str(v) for v in column.cast(pl.String).drop_nulls().unique().to_list()))
 
 
+def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.lower() for word in words)
+
+
 def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
     """Return a covariate as inputs, (n, 1), or (n, categories) with a one.
 
-    A category that is not known is all zeros, a missing one all NaN.
+    A category that is not known is all zeros, a missing one all NaN. Yes and no are the same as
+    booleans, as True and False, which pandas writes, and as 1 and 0.
     """
     import polars as pl
 
     if categories is None:
         return numeric(column, "covariate")[:, None]
+    if {c.lower() for c in categories} <= {"true", "false"}:
+        truth = column.cast(pl.Boolean) if column.dtype.is_numeric() else column
+        column, categories = truth.cast(pl.String).str.to_lowercase(), _lower(categories)
     text = column.cast(pl.String)
     inputs = [(text == c).cast(pl.Float32).fill_null(float("nan")).to_numpy() for c in categories]
     return np.stack(inputs, -1) if inputs else np.zeros((len(column), 0), np.float32)

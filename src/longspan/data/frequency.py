@@ -74,6 +74,8 @@ class Frequency:
             return np.where(np.is_busday(days), whole, whole - 0.5) / self.count
         months = times.astype("datetime64[M]")
         inside = (times - months.astype(times.dtype)) / np.timedelta64(31, "D")
+        if _are_month_ends(times):  # the last day of February is not its 28th
+            inside = np.full(len(times), 30 / 31)
         return (months.astype(np.int64) + inside) / (MONTHS[self.unit] * self.count)
 
     def at(self, index: np.ndarray) -> np.ndarray:
@@ -154,10 +156,10 @@ def infer_frequency(times: np.ndarray) -> Frequency:
     if np.issubdtype(times.dtype, np.integer):
         return Frequency(_commonest(np.diff(times)), "step")
     days = times.astype("datetime64[D]")
-    if len(times) > 2 and (times == days).all() and (days == days.astype("datetime64[M]")).all():
-        months = _commonest(np.diff(days.astype("datetime64[M]").astype(np.int64)))
-        return Frequency(months // 12, "y") if months % 12 == 0 else Frequency(months, "mo")
-    monthly = _end_of_month(days) if (times == days).all() else None
+    month = days.astype("datetime64[M]")
+    if len(times) > 2 and (times == days).all() and (days == month).all():
+        return _months(month)
+    monthly = _monthly(days) if (times == days).all() else None
     if monthly is not None:
         return monthly
     microseconds = _commonest(np.diff(times.astype(np.int64)))
@@ -173,13 +175,33 @@ def infer_frequency(times: np.ndarray) -> Frequency:
     return Frequency(seconds // SECONDS[unit], unit)
 
 
-def _end_of_month(days: np.ndarray) -> Frequency | None:
-    """Return a monthly frequency if steps are 28 to 31 days, or yearly, quarterly alike."""
+def _monthly(days: np.ndarray) -> Frequency | None:
+    """Return a monthly frequency if steps are 28 to 31 days, or yearly, quarterly alike.
+
+    If some are longer, for months are missing, every day must stand at the same place of its month.
+    """
     gaps = np.diff(days.astype(np.int64))
+    if len(gaps) < 3 or len(set(gaps)) == 1:
+        return None
     for months, low, high in ((1, 28, 31), (3, 90, 92), (12, 365, 366)):
-        if len(gaps) > 2 and (gaps >= low).all() and (gaps <= high).all() and len(set(gaps)) > 1:
+        if (gaps >= low).all() and (gaps <= high).all():
             return Frequency(1, {1: "mo", 3: "q", 12: "y"}[months])
-    return None
+    month = days.astype("datetime64[M]")
+    if not (_are_month_ends(days) or len(set(days - month.astype(days.dtype))) == 1):
+        return None
+    return _months(month)
+
+
+def _months(month: np.ndarray) -> Frequency:
+    months = _commonest(np.diff(month.astype(np.int64)))
+    return Frequency(months // 12, "y") if months % 12 == 0 else Frequency(months, "mo")
+
+
+def _are_month_ends(times: np.ndarray) -> bool:
+    """Return whether each of these times is midnight of the last day of a month."""
+    days = times.astype("datetime64[D]")
+    following = days + 1
+    return bool((times == days).all() and (following == following.astype("datetime64[M]")).all())
 
 
 def _commonest(gaps: np.ndarray) -> int:

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from longspan.data.columns import categories_of, encode, find_time, numeric, parse_time, require
+from longspan.data.columns import (
+    almost_numeric,
+    categories_of,
+    encode,
+    find_time,
+    numeric,
+    parse_time,
+    require,
+)
 from longspan.data.frequency import Frequency, infer_frequency
 from longspan.data.panel import Panel
 from longspan.data.schema import Schema
@@ -20,6 +28,10 @@ if TYPE_CHECKING:
 
 #: How far from the grid a time may be, in steps: months are not all equally long.
 OFF_GRID, OFF_GRID_MONTHS = 1e-4, 0.13
+
+#: Missing rows, in all and for each row that is there, beyond which a time must be wrong: to insert
+#: them could take all memory.
+MOST_GAPS, MOST_GAPS_A_ROW = 20_000_000, 100
 
 #: Share of repeated times that is no longer taken for a slip such as the end of summer time.
 MANY_DUPLICATES = 0.1
@@ -56,8 +68,14 @@ def resolve_schema(
     covariates = (*past_covariates, *future_covariates, *static_covariates)
     given = [target] if isinstance(target, str) else list(target or ())
     named = [*given, *covariates, *(name for name in (time, id) if name)]
-    for name in named:
-        require(table, name, "a role")
+    by_role = {
+        "`target`": given, "`time`": [time] if time else [], "`id`": [id] if id else [],
+        "`past_covariates`": past_covariates, "`future_covariates`": future_covariates,
+        "`static_covariates`": static_covariates,
+    }  # fmt: skip
+    for role, names in by_role.items():
+        for name in names:
+            require(table, name, role)
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise InputError(f"Each column can have one role; named more than once: {twice}.")
@@ -66,9 +84,10 @@ def resolve_schema(
         free = [name for name in table.columns if name not in {*named, time}]
         given = [name for name in free if table[name].dtype.is_numeric()]
         if not given:
+            almost = next(filter(None, (almost_numeric(table[name]) for name in free)), "")
             raise InputError(
-                f"No numeric column is left to forecast among {table.columns}. Name it with "
-                "`target`."
+                f"No numeric column is left to forecast among {table.columns}. {almost}Name it "
+                "with `target`."
             )
     if id and len(given) > 1:
         raise InputError(
@@ -83,12 +102,19 @@ def resolve_schema(
     )  # fmt: skip
 
 
-def build_panel(table: pl.DataFrame, schema: Schema) -> tuple[Panel, Schema]:
+def build_panel(
+    table: pl.DataFrame, schema: Schema, *, repeats: float = MANY_DUPLICATES
+) -> tuple[Panel, Schema]:
     """Return the panel of a table, and the schema with its frequency.
 
     Rows are sorted; rows of the same series and time are replaced by their mean; missing rows are
     inserted, with a missing target. A series begins and ends with an observed value; rows after
     that serve as covariates known in advance. Every such finding is a note.
+
+    Args:
+        table: The table.
+        schema: Roles of its columns.
+        repeats: Largest share of repeated times that is not taken for a mistake.
 
     Raises:
         InputError: If a column is missing or holds what it must not, or time is not regular.
@@ -96,7 +122,7 @@ def build_panel(table: pl.DataFrame, schema: Schema) -> tuple[Panel, Schema]:
     notes: list[str] = []
     rows = _Rows(table, schema, notes)
     rows.sort()
-    rows.merge_duplicates()
+    rows.merge_duplicates(repeats)
     if not schema.frequency:
         schema = replace(schema, frequency=str(rows.infer_frequency()))
     frequency = Frequency.parse(schema.frequency)
@@ -172,10 +198,10 @@ class _Rows:
         if self.time_is_row:  # steps count within each series
             self.time = np.arange(len(self.codes)) - self._firsts()[self.codes]
 
-    def merge_duplicates(self) -> None:
+    def merge_duplicates(self, most: float) -> None:
         same = (self.codes[1:] == self.codes[:-1]) & (self.time[1:] == self.time[:-1])
         if same.any():
-            if same.mean() > MANY_DUPLICATES:
+            if same.mean() > most:
                 raise InputError(
                     f"{same.sum()} of {len(self.codes)} rows repeat the time of another, so the "
                     "table seems to hold several series. Name the column that tells them apart "
@@ -226,6 +252,15 @@ class _Rows:
             counts[k] = own[-1] + 1
             steps.append(None if counts[k] == end - begin else own)
         gaps = int((counts - (self.stop - self.first)).sum())
+        if gaps > max(MOST_GAPS, MOST_GAPS_A_ROW * len(self.codes)):
+            k = int((counts - (self.stop - self.first)).argmax())
+            begin, end = self.time[self.first[k]], self.time[self.stop[k] - 1]
+            raise InputError(
+                f"With a frequency of {frequency}, {gaps} rows are missing between the "
+                f"{len(self.codes)} that there are; series {self.ids[k]!r} reaches from {begin} to "
+                f"{end}. Correct a time that is wrong, or state the right `frequency`."
+            )
+        self.given = np.ones(len(self.codes), bool)
         if gaps:
             self._insert(steps, counts, gaps)
         return start
@@ -264,16 +299,23 @@ class _Rows:
             new = np.full((total, *old.shape[1:]), np.nan, np.float32)
             new[place] = old
             setattr(self, name, new)
+        self.given = np.zeros(total, bool)
+        self.given[place] = True
         self.first, self.stop = new_first, new_first + counts
 
     def trim(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return first and last observed row of each series, and its last row."""
-        first, stop = self.first.copy(), self.stop.copy()
+        """Return first and last observed row of each series, and where its rows end.
+
+        After the last observed one they end at a gap, for there nothing is known in advance.
+        """
+        first, stop, row_stop = self.first.copy(), self.stop.copy(), self.stop.copy()
         for k, (begin, end) in enumerate(zip(self.first, self.stop, strict=True)):
             observed = ~np.isnan(self.target[begin:end])
             first[k] = begin + observed.argmax()
             stop[k] = end - observed[::-1].argmax() if observed.any() else first[k]
-        return first, stop, self.stop
+            absent = ~self.given[stop[k] : end]
+            row_stop[k] = stop[k] + absent.argmax() if absent.any() else end
+        return first, stop, row_stop
 
     def _firsts(self) -> np.ndarray:
         return np.searchsorted(self.codes, np.arange(len(self.ids)))

@@ -53,11 +53,23 @@ def _read_file(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise InputError(f"There is no file {path}. Give the path of a CSV or Parquet file.")
     if path.suffix.lower() not in (".parquet", ".pq"):
-        return read_csv(path, path, null_values=MISSING)
+        table = read_csv(path, path, null_values=MISSING)
+        _check_separator(table, path)
+        return table
     try:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, UnicodeError, OSError) as error:
         raise _unreadable(path, error) from None
+
+
+def _check_separator(table: pl.DataFrame, path: Path) -> None:
+    """Refuse a table of one column whose name shows that other characters are between columns."""
+    found = next((sign for sign in ";\t|" if sign in table.columns[0]), None)
+    if table.width == 1 and found:
+        raise InputError(
+            f"The file {path} has {found!r} between its columns: its header is read as one column, "
+            f"{table.columns[0]!r}. Write commas between them, and a point in decimal numbers."
+        )
 
 
 def read_csv(source: Path | bytes, path: Path, **options: Any) -> pl.DataFrame:
@@ -120,6 +132,12 @@ def _from_frame(source: Any) -> pl.DataFrame:
         source = _with_index(source)
     try:
         frame = nw.from_native(source)
+    except nw.exceptions.DuplicateError:
+        names = list(source.columns)
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        raise InputError(f"Each column needs a name of its own; several are called {twice}.") from (
+            None
+        )
     except TypeError:
         raise InputError(
             "Data must be the path of a CSV or Parquet file, a polars or pandas frame, or a numpy "

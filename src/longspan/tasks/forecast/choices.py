@@ -14,6 +14,10 @@ from longspan.tasks.forecast.config import ForecastConfig
 SERIES, STEPS = 100, 3000
 #: A season must beat the last value by this share to be taken.
 GAIN = 0.95
+#: A deviation below this share of the mean is rounding in float32.
+SMALLEST = 1e-6
+#: Sums of squares of values beyond this are infinite in float32.
+LARGEST = 1e17
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 16, 512
 
 
@@ -96,7 +100,7 @@ def units_of(y: np.ndarray) -> tuple[float, float]:
     if not len(observed):
         return 0.0, 1.0
     mean, deviation = float(observed.mean()), float(observed.std())
-    return mean, deviation if deviation > 1e-6 * abs(mean) else max(abs(mean), 1.0)
+    return mean, deviation if deviation > SMALLEST * abs(mean) else max(abs(mean), 1.0)
 
 
 def covariate_units(panel: Panel, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,21 +122,51 @@ def covariate_units(panel: Panel, values: Tensor) -> tuple[Tensor, Tensor]:
     return _tensor(mean), _tensor(np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0))
 
 
+def static_units(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of the observed covariates of the series, (N, S), each (S,)."""
+    x = values.numpy().astype(np.float64)
+    count = np.maximum((~np.isnan(x)).sum(0), 1)
+    mean = np.nansum(x, 0) / count
+    deviation = np.sqrt(np.nansum(np.square(x - mean), 0) / count)
+    return _tensor(mean), _tensor(np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0))
+
+
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
 
 
 def check_varies(panel: Panel, name: str) -> None:
-    """Refuse data in which no series changes.
+    """Refuse data in which no series changes, as far as float32 can tell, or that it cannot square.
 
     Raises:
-        InputError: If every series is constant.
+        InputError: If every series is constant, or all but, or values are too large.
     """
+    found, hardly = np.nan, None
     for k in range(len(panel)):
         y = panel.values(k)
-        if np.nanmax(y) > np.nanmin(y):
+        y = y[~np.isnan(y)]
+        if not len(y):  # a series that takes no part in training
+            continue
+        low, high = float(y.min()), float(y.max())
+        if max(abs(low), abs(high)) > LARGEST:
+            raise InputError(
+                f"The target {name} has values beyond {LARGEST:g}, such as "
+                f"{low if -low > high else high:g}, with which float32 cannot compute. Divide it "
+                "by a constant."
+            )
+        if high == low:
+            found = low
+        elif y.std(dtype=np.float64) > SMALLEST * abs(y.mean(dtype=np.float64)):
             return
+        else:
+            hardly = hardly or (low, high)
+    if hardly:
+        raise InputError(
+            f"The target {name} hardly changes beside its level (it is between {hardly[0]:.9g} and "
+            f"{hardly[1]:.9g}), less than float32 tells apart. Subtract a constant such as "
+            f"{hardly[0]:.9g} before training, and add it to the forecasts."
+        )
     raise InputError(
-        f"The target {name} never changes (it is {np.nanmin(panel.values(0)):g} throughout), so "
-        "there is nothing to learn. Check that the right column is named."
+        f"The target {name} never changes (it is {found:g} throughout), so there is nothing to "
+        "learn. Check that the right column is named."
     )

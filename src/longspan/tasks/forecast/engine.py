@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,12 +116,7 @@ class Engine:
         _standardise(network.past_units, choices.covariate_units(part, part.past))
         _standardise(network.known_units, choices.covariate_units(part, part.future))
         if part.static.shape[1]:
-            static = part.static
-            deviation = static.std(0, correction=0)
-            _standardise(
-                network.static_units,
-                (static.mean(0), torch.where(deviation > 0, deviation, 1.0)),
-            )
+            _standardise(network.static_units, choices.static_units(part.static))
         return engine
 
     @property
@@ -147,7 +143,10 @@ class Engine:
             patience=config.patience if validation else None,
             seed=config.seed,
         )
-        settings = {**config.model_dump(mode="json"), "windows": len(origins)}
+        settings = {
+            **config.model_dump(mode="json"), "windows": len(origins),
+            "data": _checksum(panel, parts),
+        }  # fmt: skip
         return train(
             self.network, source, self.loss, plan, validation=validation, settings=settings,
             **options,
@@ -245,6 +244,16 @@ def _standardise(layer: Standardise, units: tuple[Tensor, Tensor]) -> None:
     mean, deviation = units
     layer.mean[: len(mean)] = torch.nan_to_num(mean)
     layer.deviation[: len(deviation)] = torch.nan_to_num(deviation, nan=1.0)
+
+
+def _checksum(panel: Panel, parts: Split) -> int:
+    """Return a number by which a checkpoint tells other data from its own."""
+    found = zlib.crc32("\n".join((*panel.ids, str(panel.frequency))).encode())
+    values = (panel.target, panel.past, panel.future, panel.static)
+    rows = (panel.first, panel.start, parts.train, parts.validation)
+    for array in (*(each.numpy() for each in values), *rows):
+        found = zlib.crc32(array.tobytes(), found)
+    return found
 
 
 def _check_counts(config: ForecastConfig, panel: Panel) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from longspan.data import Panel, Schema, build_panel, read_table
-from longspan.data.prepare import resolve_schema
+from longspan.data.prepare import MANY_DUPLICATES, resolve_schema
 from longspan.errors import InputError
 from longspan.tasks.estimator import Estimator
 from longspan.tasks.forecast import choices, output, storage
 from longspan.tasks.forecast.baselines import baseline_forecasts
 from longspan.tasks.forecast.config import ForecastConfig
 from longspan.tasks.forecast.engine import Engine
-from longspan.tasks.forecast.history import recent_rows
+from longspan.tasks.forecast.future import with_future
+from longspan.tasks.forecast.history import moved, recent_rows
 from longspan.tasks.forecast.metrics import evaluate
 from longspan.tasks.forecast.results import Evaluation, ForecastRun
 from longspan.tasks.forecast.split import rolling_origins, split
@@ -58,6 +60,7 @@ class Forecaster(Estimator):
     run_: ForecastRun
     trained_until_: dict[str, float]
     recent_: pl.DataFrame
+    skipped_: dict[str, int]
 
     def fit(
         self,
@@ -107,8 +110,7 @@ class Forecaster(Estimator):
             CheckpointError: If the checkpoint does not fit.
         """
         config = self._checked_config()
-        if test_windows < 0:
-            raise InputError(f"`test_windows` must be 0 or more, got {test_windows}.")
+        _check_whole("test_windows", test_windows, 0)
         table = read_table(data)
         schema = resolve_schema(
             table, target=target, time=time, id=id, past_covariates=past_covariates,
@@ -148,8 +150,8 @@ class Forecaster(Estimator):
             self.evaluation_ = self._evaluate(panel, *origins.all())
         if refit:
             self._refit(config, panel)
-        keep = self.engine_.network.lookback + 1
-        self.recent_ = recent_rows(table, self.schema_, keep + config.horizon)
+        keep = self.engine_.network.lookback + 1 + config.horizon
+        self.recent_, self.skipped_ = recent_rows(table, self.schema_, keep, config.horizon)
         self.run_ = output.summary(self, panel, parts, seconds)
         return self
 
@@ -170,8 +172,8 @@ class Forecaster(Estimator):
 
         Args:
             data: The series up to now, as `fit` takes them; by default those of `fit`.
-            future: The covariates known in advance, for the horizon; or give them as rows of
-                `data` whose target is empty.
+            future: The covariates known in advance, for the horizon, with their times and ids; or
+                give them as rows of `data` whose target is empty.
 
         Returns:
             A table with the id and time columns, ``mean`` and a column for each quantile, H rows
@@ -181,27 +183,17 @@ class Forecaster(Estimator):
             InputError: If a column that the model needs is missing, or covariates are not known
                 for the whole horizon.
         """
-        import polars as pl
-
         self._check_fitted()
         table = self.recent_ if data is None else read_table(data)
-        if future is not None:
-            ahead = read_table(future)
-            known = [name for name in table.columns if name in ahead.columns]
-            missing = [n for n in self.schema_.future_covariates if n not in ahead.columns]
-            if missing:
-                raise InputError(
-                    f"The covariates {missing} are missing from `future`, which has "
-                    f"{ahead.columns}. They are inputs of the model: add the columns."
-                )
-            ahead = ahead.select([pl.col(name).cast(table[name].dtype) for name in known])
-            table = pl.concat([table, ahead], how="diagonal")
-        panel, _ = build_panel(table, self.schema_)
+        whole = table if future is None else with_future(table, read_table(future), self.schema_)
+        # Rows of `future` may lie in the past too.
+        repeats = MANY_DUPLICATES if future is None else 1.0
+        panel = self._panel(whole, recent=data is None, repeats=repeats)
         self._check_future(panel)
         series = np.arange(len(panel))
         forecasts = self.engine_.forecast(panel, series, panel.stop)
         found = output.forecast_table(forecasts, self.schema_, self.engine_.config.quantiles)
-        return output.like(found, table)
+        return output.like(found, table, self.schema_)
 
     def evaluate(
         self, data: Any, windows: int = 4, *, step: int | None = None, allow_seen: bool = False
@@ -218,9 +210,10 @@ class Forecaster(Estimator):
             InputError: If the series are too short, or were trained on.
         """
         self._check_fitted()
-        if windows < 1:
-            raise InputError(f"`windows` must be at least 1, got {windows}.")
-        panel, _ = build_panel(read_table(data), self.schema_)
+        _check_whole("windows", windows, 1)
+        if step is not None:
+            _check_whole("step", step, 1)
+        panel = self._panel(read_table(data))
         horizon = self.engine_.config.horizon
         step = step or horizon
         begin = panel.stop - horizon - (windows - 1) * step
@@ -247,7 +240,11 @@ class Forecaster(Estimator):
             refit: Train anew for each origin on everything before it; otherwise once, on
                 everything before the first.
             columns: Roles of the columns, as for `fit`.
+
+        Raises:
+            InputError: If the options or the data cannot be used.
         """
+        _check_whole("windows", windows, 1)
         if not refit:
             result = self._copy().fit(data, test_windows=windows, **columns).evaluation_
             assert result is not None
@@ -290,6 +287,15 @@ class Forecaster(Estimator):
     def _copy(self) -> Forecaster:
         return type(self)(**self.get_params(deep=False))
 
+    def _panel(
+        self, table: pl.DataFrame, *, recent: bool = False, repeats: float = MANY_DUPLICATES
+    ) -> Panel:
+        """Return the panel of a table, or of the recent rows of the training data."""
+        if not recent:
+            return build_panel(table, self.schema_, repeats=repeats)[0]
+        # What was no mistake in the whole table may be many repeats in the last rows of it.
+        return moved(build_panel(table, self.schema_, repeats=1.0)[0], self.skipped_)
+
     def _evaluate(self, panel: Panel, series: np.ndarray, origin: np.ndarray) -> Evaluation:
         forecasts = self.engine_.forecast(panel, series, origin)
         return evaluate(forecasts, baseline_forecasts(forecasts))
@@ -302,7 +308,8 @@ class Forecaster(Estimator):
             raise InputError(
                 f"The covariates {list(names)} must be known for all {horizon} steps of the "
                 f"forecast; series {panel.ids[k]!r} has {panel.row_stop[k] - panel.stop[k]} rows "
-                "after its last value. Pass them as `future`, or as rows with an empty target."
+                "that follow its last value without a gap. Pass them as `future` (--future), or as "
+                "rows with an empty target."
             )
 
     def _check_unseen(self, panel: Panel, begin: np.ndarray, enough: np.ndarray) -> None:
@@ -315,6 +322,11 @@ class Forecaster(Estimator):
                     "on. Give later data or fewer windows, or allow it with allow_seen "
                     "(--allow-seen)."
                 )
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"`{name}` must be a whole number, {least} or more, got {value!r}.")
 
 
 def _ends(panel: Panel, stop: np.ndarray) -> dict[str, float]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from longspan.data import Panel, WindowRange, build_panel, read_table
+from longspan.data import Panel, WindowRange, read_table
 from longspan.errors import InputError
 from longspan.tasks.forecast.bodies import OWN, Recursive, Steps
 from longspan.tasks.forecast.likelihoods import Frame
@@ -45,7 +45,7 @@ def subject(model: Forecaster, data: Any, look: Look) -> Subject:
     engine = model.engine_
     network = engine.network.eval()
     table = model.recent_ if data is None else read_table(data)
-    panel, _ = build_panel(table, model.schema_)
+    panel = model._panel(table, recent=data is None)
     series, origin = _windows(engine, panel, look)
     calendar = panel.calendar(network.horizon)
     more = engine._inputs(panel, calendar, series, origin)

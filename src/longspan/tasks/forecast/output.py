@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from longspan.data import Panel, Schema
+from longspan.data.columns import are_dates, has_zone
 from longspan.tasks.forecast.results import ForecastRun, Forecasts
 from longspan.tasks.forecast.split import Split
 from longspan.tasks.running import facts, versions
@@ -44,20 +45,39 @@ def forecast_table(
     return pl.DataFrame(columns)
 
 
-def like(forecasts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
+def like(forecasts: pl.DataFrame, table: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Return forecasts whose id and time columns have the types of the table they continue."""
     import polars as pl
 
-    casts = []
-    for name in set(forecasts.columns) & set(table.columns):
-        found, given = forecasts[name].dtype, table[name].dtype
-        if given == pl.String and found.is_temporal():
-            # The form of the text is not known any more; days need no hours.
-            days = forecasts[name].cast(pl.Date)
-            casts.append(days if (days == forecasts[name]).all() else pl.col(name))
-        elif given == pl.Date or (given.is_integer() and not found.is_temporal()):
-            casts.append(pl.col(name).cast(given))
-    return forecasts.with_columns(casts)
+    if schema.id and table[schema.id].dtype.is_integer():
+        forecasts = forecasts.with_columns(pl.col(schema.id).cast(table[schema.id].dtype))
+    if schema.time:
+        times = _times_like(forecasts[schema.time], table[schema.time])
+        forecasts = forecasts.with_columns(times)
+    return forecasts
+
+
+def _times_like(found: pl.Series, given: pl.Series) -> pl.Series:
+    import polars as pl
+
+    zone = getattr(given.dtype, "time_zone", None)
+    if not found.dtype.is_temporal():
+        return found.cast(given.dtype) if given.dtype.is_integer() else found
+    if zone and not are_dates(given):
+        return found.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    if zone:  # where summer time begins at midnight, that day begins an hour later
+        begin = {"time_zone": zone, "ambiguous": "earliest", "non_existent": "null"}
+        later = (found + pl.duration(hours=1)).dt.replace_time_zone(**begin)
+        return found.dt.replace_time_zone(**begin).fill_null(later)
+    days = found.cast(pl.Date)
+    if given.dtype == pl.Date:
+        return days
+    if given.dtype != pl.String and not given.dtype.is_integer():
+        return found
+    # The form of the text is not known any more; days need no hours.
+    if (days == found).all():
+        return days
+    return found.dt.replace_time_zone("UTC") if has_zone(given) else found
 
 
 def join(parts: Sequence[Forecasts]) -> Forecasts:

@@ -31,6 +31,8 @@ LARGEST = {
     "num_samples": 1_000_000,
 }  # fmt: skip
 LARGEST_SEASON, LARGEST_CALENDAR = 100_000, 64
+#: Steps of a series; float64, in which they are counted, holds larger ones only roughly.
+LARGEST_COUNT = 2**53
 
 
 def save(model: Forecaster, path: Path, report: str | None) -> None:
@@ -48,6 +50,7 @@ def save(model: Forecaster, path: Path, report: str | None) -> None:
         "title": model.title_,
         "series": names,
         "trained_until": [finite_or_none(model.trained_until_.get(n, 0.0)) for n in names],
+        "skipped": [[name, count] for name, count in model.skipped_.items()],
         "columns": [[name, how] for name, how in columns.items()],
     }
     weights = {f"network.{name}": t for name, t in engine.network.state_dict().items()}
@@ -96,6 +99,11 @@ def _restore(kind: type[Forecaster], values: dict[str, Any], tensors: dict[str, 
     model.trained_until_ = dict(zip(names, ends, strict=True))
     columns = {str(name): _object(how) for name, how in values["columns"]}
     model.recent_ = tensors_to_table(tensors, columns)
+    # Models of earlier versions count the steps of a table without times from what they kept.
+    model.skipped_ = {
+        str(name): _whole(count, LARGEST_COUNT, least=0)
+        for name, count in values.get("skipped", ())
+    }
     model.schema_, model.title_ = schema, str(values["title"])
     model.evaluation_ = None
     return model
