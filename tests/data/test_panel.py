@@ -252,7 +252,32 @@ def test_numbers_like_20240131_are_dates(kind):
     assert counted.times(0, 0, 1)[0] == 20240120
 
 
+@pytest.mark.parametrize(
+    ("form", "start", "frequency", "count"),
+    [
+        ("%d/%m/%Y", "2024-01-20", "D", 40),  # only days go beyond 12
+        ("%m/%d/%Y", "2024-01-20", "D", 40),
+        ("%m/%d/%Y", "2024-01-01", "MS", 12),  # with the day first, the gap after 12 is longer
+        ("%d/%m/%Y", "2024-01-01", "MS", 30),
+        ("%d/%m/%Y %H:%M", "2024-01-03", "h", 100),
+        ("%m/%d/%Y %H:%M:%S", "2024-01-03", "h", 100),
+    ],
+)
+def test_month_or_day_may_come_first(form, start, frequency, count):
+    days = pd.date_range(start, periods=count, freq=frequency)
+    texts = days.strftime(form).tolist()
+    if frequency == "MS" and form.startswith("%m"):
+        texts, days = [*texts, "01/01/2025"], [*days, pd.Timestamp("2025-01-01")]
+    panel, _ = panel_of(pl.DataFrame({"day": texts, "y": range(len(texts))}), target="y")
+    assert panel.lengths.tolist() == [len(texts)]
+    assert panel.times(0, 0, len(texts)).tolist() == np.array(days, "datetime64[us]").tolist()
+
+
 BAD = {
+    "can be read with the month or with the day first": (
+        {"date": ["01/02/2024", "02/02/2024", "03/02/2024"], "y": [1.0, 2.0, 3.0]},
+        {"target": "y"},
+    ),
     "Did you mean 'sales'": ({"sales": [1.0, 2.0]}, {"target": "sale"}),
     "Unknown column for `past_covariates` 'rain'": (
         {"y": [1.0, 2.0]},

@@ -11,12 +11,15 @@ from longspan.errors import InputError, unknown_name
 if TYPE_CHECKING:
     import polars as pl
 
+_CLOCKS = (" %H:%M:%S", " %H:%M", "")
+MONTH_FIRST = tuple(f"%m/%d/%Y{clock}" for clock in _CLOCKS)
+DAY_FIRST = tuple(f"%d/%m/%Y{clock}" for clock in _CLOCKS)
 #: Formats of dates that are tried in turn; the first that reads every row is taken.
 FORMATS = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f",
     "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
-    "%Y/%m/%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y%m%d",
+    "%Y/%m/%d", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", *MONTH_FIRST, *DAY_FIRST,
+    "%Y%m%d",
 )  # fmt: skip
 #: The same with a zone at the end, such as +01:00 or Z.
 ZONED = tuple(
@@ -70,7 +73,8 @@ def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
 
     Times with a zone become UTC, so that no hour is missing or double; but where all are midnight
     in their zone they are dates, which summer time does not move. Whole numbers like 20240131 are
-    dates too.
+    dates too. Of dates like 02/01/2024 the first number is the month or the day, whichever makes
+    all of them dates, or else evenly spaced ones.
 
     Raises:
         InputError: If a time is missing or cannot be read; the message shows the first of them.
@@ -95,7 +99,7 @@ def parse_time(column: pl.Series) -> tuple[np.ndarray, str | None]:
         parsed = _parse_text(column)
         if parsed is None:
             raise InputError(_unparsable(column))
-        column = parsed
+        column = _in_order(column, parsed)
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone:
         column, note = _without_zone(column)
     if not (column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime)):
@@ -161,6 +165,31 @@ def _parse(column: pl.Series, layouts: tuple[str, ...]) -> pl.Series | None:
         if parsed.null_count() == column.null_count():
             return parsed
     return None
+
+
+def _in_order(column: pl.Series, parsed: pl.Series) -> pl.Series:
+    """Return the dates of a text column, of which `parsed` is one reading, by the right one."""
+    month_first, day_first = _parse(column, MONTH_FIRST), _parse(column, DAY_FIRST)
+    if month_first is None or day_first is None or month_first.equals(day_first):
+        return parsed
+    even = [reading for reading in (month_first, day_first) if _is_even(reading)]
+    if len(even) != 1:
+        raise InputError(
+            f"Column {column.name!r} has dates like {column[0]!r}, all of which can be read with "
+            "the month or with the day first. Write them like 2024-01-31."
+        )
+    return even[0]
+
+
+def _is_even(times: pl.Series) -> bool:
+    """Return whether times follow each other evenly, by the clock or by the calendar's months."""
+    import polars as pl
+
+    ordered = times.unique().sort()
+    months = (ordered.dt.year().cast(pl.Int64) * 12 + ordered.dt.month()).diff()
+    return ordered.diff().drop_nulls().n_unique() <= 1 or (
+        ordered.dt.day().n_unique() == 1 and months.drop_nulls().n_unique() <= 1
+    )
 
 
 def _unparsable(column: pl.Series) -> str:
