@@ -213,6 +213,8 @@ def test_bad_calls_say_what_was_expected(message):
     "options",
     [
         {"hidden_size": 0},
+        {"input_size": 0},
+        {"input_size": -1},
         {"proj_size": 5},
         {"init": "other"},
         {"batch_norm": "other"},
@@ -228,7 +230,7 @@ def test_bad_calls_say_what_was_expected(message):
 )
 def test_bad_options_are_refused(options):
     with pytest.raises(longspan.errors.InputError):
-        longspan.nn.LSTM(3, **{"hidden_size": 5, **options})
+        longspan.nn.LSTM(**{"input_size": 3, "hidden_size": 5, **options})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Native:
             return f"the dtype is {call.x.dtype}, not float32 or bfloat16"
         if call.record_states:
             return "every step's states are recorded"
-        if 0 in call.x.shape[:2]:
+        if 0 in call.x.shape:
             return "the input is empty"
         normalisers = call.normalisers
         if normalisers and not all(_is_native(*each) for each in normalisers.items()):

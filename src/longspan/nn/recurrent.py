@@ -88,7 +88,7 @@ class Recurrent(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        _check_options(hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
+        _check_options(input_size, hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
         _check_fits_cell(cell, hidden_size, proj_size, bias, init, forget_bias)
         self.cell = cell
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -344,6 +344,7 @@ def _check_fits_cell(
 
 
 def _check_options(
+    input_size: int,
     hidden_size: int,
     num_layers: int,
     proj_size: int,
@@ -351,10 +352,10 @@ def _check_options(
     batch_norm: str | None,
     layer_norm: bool,
 ) -> None:
-    if hidden_size < 1 or num_layers < 1:
+    if min(input_size, hidden_size, num_layers) < 1:
         raise InputError(
-            f"`hidden_size` and `num_layers` must be at least 1, got {hidden_size} and "
-            f"{num_layers}."
+            "`input_size`, `hidden_size` and `num_layers` must be at least 1, got "
+            f"{input_size}, {hidden_size} and {num_layers}."
         )
     if not 0 <= proj_size < hidden_size:
         raise InputError(
