@@ -411,6 +411,25 @@ def test_logs_hold_every_step(tmp_path):
     assert list((tmp_path / "events").iterdir())
 
 
+def test_a_log_that_was_taken_away_is_begun_anew(tmp_path):
+    logger = JsonLinesLogger(tmp_path / "log.jsonl")
+    run = {"checkpoint_dir": tmp_path, "checkpoint_every": 3, "loggers": [logger]}
+    calls = []
+
+    def loss(model, batch, state):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return squared_error(model, batch, state)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(linear(), source(), loss, Plan(max_epochs=2), **run)
+    logger.path.unlink()
+    train(linear(), source(), squared_error, Plan(max_epochs=2), resume=True, **run)
+    lines = [json.loads(line) for line in logger.path.read_text().splitlines()]
+    assert [r["step"] for r in lines if "loss" in r] == [5, 6, 7, 8]
+
+
 @pytest.mark.parametrize("bad", [{"max_epochs": 0}, {"patience": 1}, {"schedule": "plateau"}])
 def test_plans_that_cannot_be_followed(bad):
     with pytest.raises(InputError):
