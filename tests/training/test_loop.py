@@ -346,6 +346,25 @@ def test_divergence_stops_with_what_to_do_and_keeps_the_checkpoint(poison, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+def test_a_validation_of_nan_stops_it_and_keeps_the_checkpoint(tmp_path):
+    def loss(model, batch, state):
+        result = squared_error(model, batch, state)
+        spoilt = not model.training and calls.append(1) is None and len(calls) > 4
+        return result._replace(total=result.total * (math.nan if spoilt else 1.0))
+
+    calls = []  # of the validation, four an epoch
+    with pytest.raises(TrainingDivergedError, match=r"After epoch 2 \(step 8\).*validation part"):
+        train(
+            linear(),
+            source(),
+            loss,
+            Plan(max_epochs=3),
+            validation=source(),
+            checkpoint_dir=tmp_path,
+        )
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+
+
 @pytest.mark.parametrize("given", [{"resume": True}, {"checkpoint_every": 3}])
 def test_what_needs_checkpoints_is_refused_without_a_place_for_them(given, tmp_path):
     with pytest.raises(InputError, match="need `checkpoint_dir`"):

@@ -75,8 +75,8 @@ def train(
     Raises:
         InputError: If the plan cannot be followed, or there is no place for checkpoints.
         CheckpointError: If the checkpoint does not fit.
-        TrainingDivergedError: If the loss or a gradient is NaN or infinite, or the loss exceeds
-            a million times the first one.
+        TrainingDivergedError: If the loss or a gradient is NaN or infinite, the loss exceeds a
+            million times the first one, or the validation's loss or error is NaN.
     """
     if not checkpoint_dir and (resume or checkpoint_every is not None):
         raise InputError(
@@ -229,7 +229,14 @@ class _Run:
         record = {"epoch": self.epoch, "step": self.step, "train_loss": sum(own) / len(own)}
         if self.validation is not None:
             record |= self._validate(self.validation)
-            self._judge(record.get("validation_error", record["validation_loss"]))
+            judged_by = "validation_error" if "validation_error" in record else "validation_loss"
+            if math.isnan(record[judged_by]):
+                raise TrainingDivergedError(
+                    f"After epoch {self.epoch} (step {self.step}) the {judged_by} is NaN, though "
+                    "the training's loss is not. Look for NaN or extreme values in the validation "
+                    "part. The last checkpoint, if any, is kept."
+                )
+            self._judge(record[judged_by])
         self.history.epochs.append(record)
         for logger in self.loggers:
             logger.epoch(record)
