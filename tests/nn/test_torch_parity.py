@@ -176,6 +176,9 @@ def test_layers_take_the_native_path_and_forcing_is_checked():
 
 
 BAD = {
+    "`input` must be a tensor or a PackedSequence, got ndarray": lambda layer: layer(
+        torch.zeros(4, 2, 3).numpy()
+    ),
     "`input` must have 3 axes": lambda layer: layer(torch.zeros(3)),
     "input_size = 3": lambda layer: layer(torch.zeros(4, 2, 5)),
     "dtype": lambda layer: layer(torch.zeros(4, 2, 3, dtype=torch.float64)),
