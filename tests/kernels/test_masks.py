@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import longspan.nn
+from longspan.errors import InputError
 from longspan.kernels import native, random_mask
 
 _native = pytest.importorskip("longspan.kernels._native", reason="built without a compiler")
@@ -120,3 +121,9 @@ def test_vmap_draws_the_same_masks_or_others_as_it_is_told():
         run = torch.vmap(lambda x: layer(x)[0], randomness=randomness)
         first, second = run(x.expand(2, 9, 4, 3))
         assert torch.equal(first, second) == (randomness == "same")
+
+
+@pytest.mark.parametrize("rate", [-0.5, 1.5, float("nan")])
+def test_a_rate_is_a_probability(like, rate):
+    with pytest.raises(InputError, match="`rate` must be a probability"):
+        random_mask(rate, (2, 3), like)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from longspan.errors import InputError
 from longspan.kernels import native
 
 
@@ -27,7 +28,12 @@ def random_mask(rate: float, size: Sequence[int], like: Tensor, value: float = 1
 
     Returns:
         A tensor of shape `size`.
+
+    Raises:
+        InputError: If `rate` is no probability.
     """
+    if not 0.0 <= rate <= 1.0:
+        raise InputError(f"`rate` must be a probability, from 0 to 1, got {rate!r}.")
     plain = type(like) is Tensor and like.device.type == "cpu" and like.dtype == torch.float32
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if plain and native.available() and not traced:
