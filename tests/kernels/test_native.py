@@ -298,3 +298,16 @@ def test_hooks_on_saved_tensors_get_all_that_backward_needs(lengths, layer_norm)
             torch.autograd.grad(output.sum(), x, create_graph=True)[0].sum(), layer.weight_hh_l0
         )
         assert second.isfinite().all()
+
+
+def test_gradients_may_come_in_batches():
+    torch.manual_seed(0)
+    layer, x = LSTM(3, 5), torch.randn(4, 2, 3, requires_grad=True)
+    output = layer(x)[0]
+    incoming = torch.randn(3, *output.shape)
+    (found,) = torch.autograd.grad(
+        output, x, incoming, is_grads_batched=True, retain_graph=True
+    )  # fmt: skip
+    each = [torch.autograd.grad(output, x, g, retain_graph=True)[0] for g in incoming]
+    torch.testing.assert_close(found, torch.stack(each))
+    assert not found.requires_grad

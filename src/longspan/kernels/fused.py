@@ -59,9 +59,13 @@ class _Scan(torch.autograd.Function):
         wanted = ctx.needs_input_grad[2:]
         values, count = ctx.saved_tensors, len(wanted)
         tensors, output, kept = list(values[:count]), values[count], values[count + 1 :]
-        if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
+        # create_graph=True: somebody differentiates this too. Batched gradients have no address.
+        twice = torch.is_grad_enabled()
+        if twice or any(map(_is_batched, gradients)):
             run = partial(by_reference, ctx.program)
-            return (None, None, *differentiable_gradients(run, tensors, wanted, gradients))
+            with torch.enable_grad():
+                found = differentiable_gradients(run, tensors, wanted, gradients, again=twice)
+            return (None, None, *found)
         saved, ctx.saved = ctx.saved, None
         if kept:
             saved = kept[0].clone()  # backward overwrites it, and the hooks may hold on to it
@@ -69,6 +73,11 @@ class _Scan(torch.autograd.Function):
             (output, *_), saved = native.forward(ctx.program, tensors, training=True)
         found = native.backward(ctx.program, tensors, output, saved, gradients, wanted, ctx.flow)
         return (None, None, *found)
+
+
+def _is_batched(gradient: Tensor | None) -> bool:
+    """Return whether a gradient stands for many at once (``is_grads_batched=True``)."""
+    return gradient is not None and torch._C._functorch.is_legacy_batchedtensor(gradient)  # type: ignore[attr-defined]
 
 
 def _hooks_take_what_is_saved() -> bool:
