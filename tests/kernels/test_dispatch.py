@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from longspan import kernels, nn
+from longspan import cells, kernels, nn
 from longspan.errors import InputError
 from longspan.kernels import native, vectorised
 
@@ -109,3 +109,10 @@ def test_an_error_in_a_handler_leaves_nothing_behind():
     with pytest.raises(InputError, match="no"), kernels.intercept(refuse):
         layer(x)
     assert kernels.explain(layer, x) == "layer 0: native"
+
+
+def test_a_call_without_inputs_goes_by_the_reference():
+    cell, x, h = cells.RNN(), torch.zeros(4, 2, 0), torch.zeros(2, 5)
+    params = {"weight_ih": torch.zeros(5, 0), "weight_hh": torch.zeros(5, 5)}
+    result = kernels.run(kernels.Call(cell, x, (h,), params))
+    assert torch.equal(result.output, torch.zeros(4, 2, 5))

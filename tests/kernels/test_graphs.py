@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from longspan import kernels, nn
 
@@ -89,3 +90,27 @@ def test_bad_lengths_are_refused_in_a_graph_too():
     compiled = torch.compile(nn.LSTM(3, 5), backend="aot_eager")
     with pytest.raises(ValueError, match="between 0 and the number of steps, 4, got 1 to 5"):
         compiled(torch.randn(4, 2, 3), lengths=torch.tensor([5, 1]))
+
+
+@pytest.mark.filterwarnings("ignore")  # tracing is deprecated, and warns of every condition
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_jit_trace_computes_and_does_not_record_memory_alone(layer, learning, dtype):
+    layer.to(dtype).eval()
+    x = torch.randn(4, 2, 3, dtype=dtype)
+    with torch.set_grad_enabled(learning):
+        traced = torch.jit.trace(layer, torch.zeros_like(x), check_trace=False)
+        torch.testing.assert_close(traced(x)[0], layer(x)[0])
+
+
+@pytest.mark.filterwarnings("ignore")  # torch scripts its own decompositions
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("learning", [True, False])
+def test_forward_mode_gives_the_directional_derivative(layer, learning, dtype):
+    layer.to(dtype).eval()
+    x, direction = torch.randn(2, 4, 2, 3, dtype=dtype)
+    _, expected = torch.func.jvp(lambda x: layer(x)[0], (x,), (direction,))
+    with torch.set_grad_enabled(learning), forward_ad.dual_level():
+        output = layer(forward_ad.make_dual(x, direction))[0]
+        found = forward_ad.unpack_dual(output).tangent
+    torch.testing.assert_close(found, expected)

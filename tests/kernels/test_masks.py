@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import longspan.nn
+from longspan.errors import InputError
 from longspan.kernels import native, random_mask
 
 _native = pytest.importorskip("longspan.kernels._native", reason="built without a compiler")
@@ -95,3 +96,34 @@ def test_torch_s_default_dtype_does_not_matter():
         torch.set_default_dtype(torch.float32)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
+
+
+NOISY = {"zoneout": 0.3, "recurrent_dropout": 0.2, "update_dropout": 0.2}
+
+
+@pytest.mark.filterwarnings("ignore")  # of the compiler's own parts
+def test_masks_do_not_break_a_graph():
+    torch._dynamo.reset()
+    draw = torch.compile(
+        lambda like: random_mask(0.3, (400, 100), like), backend="aot_eager", fullgraph=True
+    )
+    places = draw(torch.zeros(1)).view(-1, 4).mean(0)  # one number makes four values
+    assert (places - 0.3).abs().max() < 5 * (0.21 / 10_000) ** 0.5
+    layer, x = longspan.nn.LSTM(3, 8, **NOISY), torch.randn(9, 4, 3)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    first, second = compiled(x)[0], compiled(x)[0]
+    assert not torch.equal(first, second)
+
+
+def test_vmap_draws_the_same_masks_or_others_as_it_is_told():
+    layer, x = longspan.nn.LSTM(3, 8, **NOISY), torch.randn(9, 4, 3)
+    for randomness in ("different", "same"):
+        run = torch.vmap(lambda x: layer(x)[0], randomness=randomness)
+        first, second = run(x.expand(2, 9, 4, 3))
+        assert torch.equal(first, second) == (randomness == "same")
+
+
+@pytest.mark.parametrize("rate", [-0.5, 1.5, float("nan")])
+def test_a_rate_is_a_probability(like, rate):
+    with pytest.raises(InputError, match="`rate` must be a probability"):
+        random_mask(rate, (2, 3), like)

@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +25,13 @@ from tests.kernels.cases import (
     results,
     with_parameters,
 )  # fmt: skip
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
 
 from longspan.cells import CELLS, Layout
 from longspan.kernels import PackedWeights, native
 from longspan.kernels.vectorised import Native
+from longspan.nn import LSTM
 
 _native = pytest.importorskip("longspan.kernels._native", reason="built without a compiler")
 
@@ -260,3 +264,50 @@ def test_environment_variable_forces_a_build():
         )  # fmt: skip
         assert (run.returncode == 0) == fine
         assert fine or "this processor can run" in run.stderr
+
+
+@pytest.mark.parametrize("lengths", [None, [9, 0, 4]])
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_hooks_on_saved_tensors_get_all_that_backward_needs(lengths, layer_norm):
+    """Gradient checkpointing could otherwise not free what the kernels keep of each step."""
+    torch.manual_seed(0)
+    layer, x = LSTM(3, 5, layer_norm=layer_norm), torch.randn(9, 3, 3)
+    inputs = (x.requires_grad_(), *layer.parameters())
+
+    def run(x):
+        return layer(x, lengths=lengths)[0].square()
+
+    expected = torch.autograd.grad(run(x).sum(), inputs)
+    runs = {
+        "checkpoint": lambda: checkpoint(run, x, use_reentrant=False),
+        "hooks": lambda: run(x),
+    }
+    for name, forward in runs.items():
+        hooks = saved_tensors_hooks(lambda t: t, lambda t: t) if name == "hooks" else nullcontext()
+        with hooks:
+            output = forward()
+        scan = output.grad_fn
+        while scan.name() != "_ScanBackward":
+            scan = scan.next_functions[0][0]
+        assert scan.saved is None
+        for _ in range(2):
+            found = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
+            for f, e in zip(found, expected, strict=True):
+                assert torch.equal(f, e)
+        (second,) = torch.autograd.grad(
+            torch.autograd.grad(output.sum(), x, create_graph=True)[0].sum(), layer.weight_hh_l0
+        )
+        assert second.isfinite().all()
+
+
+def test_gradients_may_come_in_batches():
+    torch.manual_seed(0)
+    layer, x = LSTM(3, 5), torch.randn(4, 2, 3, requires_grad=True)
+    output = layer(x)[0]
+    incoming = torch.randn(3, *output.shape)
+    (found,) = torch.autograd.grad(
+        output, x, incoming, is_grads_batched=True, retain_graph=True
+    )  # fmt: skip
+    each = [torch.autograd.grad(output, x, g, retain_graph=True)[0] for g in incoming]
+    torch.testing.assert_close(found, torch.stack(each))
+    assert not found.requires_grad

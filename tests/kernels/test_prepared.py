@@ -100,6 +100,7 @@ def test_prepared_layers_run_and_only_inside(layer, x, prepared_runs):
     assert len(prepared_runs) == 12
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 @pytest.mark.parametrize(
     "call",
     [
@@ -107,9 +108,11 @@ def test_prepared_layers_run_and_only_inside(layer, x, prepared_runs):
         lambda layer, x: layer(x, reset=torch.eye(4, 2).bool()),
         lambda layer, x: layer(x, return_gates=True)[:2],
         lambda layer, x: torch.func.vmap(layer)(x[None])[0],
+        lambda layer, x: torch.func.jvp(lambda x: layer(x)[0], (x,), (x.cos(),))[1],
+        lambda layer, x: torch.jit.trace(layer, x, check_trace=False)(x + 1.0),
         lambda layer, x: layer(x[:0])[1],
     ],
-    ids=["lengths", "reset", "gates", "vmap", "empty"],
+    ids=["lengths", "reset", "gates", "vmap", "jvp", "trace", "empty"],
 )
 def test_other_calls_go_the_long_way(layer, x, prepared_runs, call: Callable):
     with torch.no_grad():

@@ -25,6 +25,9 @@ LAYERS = {
     "gru": lambda: longspan.nn.GRU(3, 21, 2),
     "reset before": lambda: longspan.nn.GRU(3, 21, reset_after=False),
     "relu": lambda: longspan.nn.RNN(3, 21, nonlinearity="relu"),
+    "weight norm": lambda: longspan.nn.weight_norm(longspan.nn.LSTM(3, 21, 2)),
+    "weight drop": lambda: longspan.nn.weight_drop(longspan.nn.GRU(3, 21, 2), 0.5),
+    "subclass": lambda: type("Mine", (longspan.nn.LSTM,), {})(3, 21),
     "torch's": lambda: torch.nn.LSTM(3, 21, 2),
 }
 
@@ -106,6 +109,39 @@ def test_bad_states_and_weights():
         Stepper.of(longspan.nn.LSTM(3, 5, bidirectional=True))
     with pytest.raises(InputError, match="without batch normalisation"):
         Stepper.of(longspan.nn.LSTM(3, 5, batch_norm="sequence"))
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [
+        ({}, "weight_ih_l0"),
+        ({}, "bias_hh_l0"),
+        ({}, "bias_ih_l1"),
+        ({"full_gate_recurrence": True}, "weight_gg_l1"),
+        ({"peephole": True}, "weight_ch_l0"),
+        ({"layer_norm": True}, "norm_c_l1"),
+    ],
+)
+def test_a_missing_weight_is_named(options, missing):
+    layer = longspan.nn.LSTM(3, 5, 2, **options)
+    weights = {n: v.numpy() for n, v in layer.state_dict().items() if n != missing}
+    with pytest.raises(InputError, match=f"lack {missing}"):
+        Stepper(weights, **{name: on for name, on in options.items() if name != "layer_norm"})
+
+
+@pytest.mark.parametrize("width", [3, 7])
+def test_a_layer_reads_what_the_one_below_puts_out(width):
+    weights = {n: v.numpy() for n, v in longspan.nn.LSTM(3, 5, 2).state_dict().items()}
+    weights["weight_ih_l1"] = np.zeros((20, width))
+    with pytest.raises(InputError, match=f"weight_ih_l1 reads {width} values.* puts out 5"):
+        Stepper(weights)
+
+
+def test_a_layer_in_bfloat16_is_read():
+    layer, x = longspan.nn.GRU(3, 5).bfloat16(), np.ones((1, 3), np.float32)
+    stepper, wide = Stepper.of(layer), Stepper.of(layer.float())
+    found = stepper.step(x, stepper.initial_state())
+    np.testing.assert_array_equal(found, wide.step(x, wide.initial_state()))
 
 
 def test_torch_is_not_imported():

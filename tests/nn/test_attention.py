@@ -87,6 +87,15 @@ def test_padding_is_never_read(kind):
     torch.testing.assert_close(sums, torch.ones_like(sums))
 
 
+def test_lengths_are_checked_and_may_be_a_list():
+    attention, memory = Attention(3, 3), torch.zeros(5, 2, 3)
+    inside = attention.prepare(memory, [5, 2]).inside
+    assert inside.sum(2).flatten().tolist() == [5, 2]
+    for bad in ([6, 1], [-1, 1], [3]):
+        with pytest.raises(InputError, match="`lengths` must"):
+            attention.prepare(memory, bad)
+
+
 def test_without_lengths_all_steps_are_valid():
     attention, query, memory = make("general")
     full = attention(query, attention.prepare(memory, torch.full((B,), S)))

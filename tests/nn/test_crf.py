@@ -210,6 +210,20 @@ def test_all_rows_empty():
     assert crf.log_partition(nothing).tolist() == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_lengths_of_any_whole_type(dtype):
+    crf, scores, _ = case()
+    own = torch.tensor([4, 0, 2])
+    labels = torch.zeros(4, 3, dtype=torch.int64)
+    for of in (
+        lambda lengths: crf(scores, labels, lengths),
+        lambda lengths: crf.viterbi(scores, lengths)[0],
+        lambda lengths: crf.marginals(scores, lengths),
+        lambda lengths: crf.k_best(scores, 2, lengths)[1],
+    ):
+        assert torch.equal(of(own.to(dtype)), of(own))
+
+
 def test_bad_input():
     crf, scores, lengths = case(constrained=True)
     labels = torch.zeros(4, 3, dtype=torch.int64)
@@ -220,6 +234,8 @@ def test_bad_input():
         "one length per sequence": lambda: crf.viterbi(scores, [1, 2]),
         "between 0 and the number of steps": lambda: crf.viterbi(scores, [5, 1, 1]),
         "must have shape (T, B) = (4, 3)": lambda: crf(scores, labels[:2]),
+        "whole numbers, got 0.75": lambda: crf(scores, labels + 0.75, lengths),
+        "whole numbers, got nan": lambda: crf(scores, labels + torch.nan, lengths),
         "must lie between 0 and 2, got 0 to 3": lambda: crf(scores, labels + 3, [1, 0, 0]),
         "of row 2 take a start, transition or end": lambda: crf(scores, bad, lengths),
         "`k` must be at least 1": lambda: crf.k_best(scores, 0),

@@ -259,3 +259,25 @@ def test_initial_values():
     chrono = LSTM(I, 64, init="chrono")
     both = (chrono.bias_ih_l0 + chrono.bias_hh_l0).view(4, 64)
     torch.testing.assert_close(both[0], -both[1])
+
+
+def test_initialisers_refuse_what_they_cannot_set():
+    bias, gates = torch.zeros(12), ("i", "f", "g", "o")
+    for call in (
+        lambda: init.chrono_(bias, gates, 2.0),
+        lambda: init.chrono_(bias, ("h",), 9.0),
+        lambda: init.forget_bias_(bias, ("r", "z", "n")),
+        lambda: init.orthogonal_(torch.zeros(12, 3), 5),
+        lambda: init.identity_(torch.zeros(12, 3), 0),
+    ):
+        with pytest.raises(InputError):
+            call()
+
+
+@pytest.mark.parametrize(
+    "layer", [LSTM(I, H, peephole=True, zoneout=0.1, proj_size=2), GRU(I, H), RNN(I, H)]
+)
+def test_gates_of_no_step_have_their_names_and_widths(layer):
+    of_none = layer(torch.zeros(0, B, I), return_gates=True)[2][0]
+    of_one = layer(torch.zeros(1, B, I), return_gates=True)[2][0]
+    assert {n: g.shape for n, g in of_none.items()} == dict.fromkeys(of_one, (0, B, H))

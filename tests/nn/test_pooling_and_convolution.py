@@ -53,6 +53,38 @@ def test_poolings_are_what_they_say(rows):
         Pooling("maen", 4)
 
 
+def with_nan(rows):
+    inside = torch.arange(len(rows))[:, None] < LENGTHS
+    return torch.where(inside[..., None], rows, torch.nan).requires_grad_()
+
+
+MODULES = {
+    **{kind: lambda kind=kind: Pooling(kind, 4) for kind in POOLINGS},
+    "convolutions": lambda: SequenceConvolutions(4, [(3, 5), (5, 4)], squeeze_excite=True),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_nan_at_padding_reaches_neither_values_nor_gradients(name, rows):
+    module, x = MODULES[name](), with_nan(rows)
+    found = module(x, LENGTHS)
+    found.sum().backward()
+    assert found.isfinite().all()
+    assert all(leaf.grad.isfinite().all() for leaf in (x, *module.parameters()))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_lengths_are_checked_and_may_be_a_list_or_of_any_whole_type(name, rows):
+    module = MODULES[name]().eval()
+    expected = module(rows, LENGTHS)
+    for lengths in (LENGTHS.tolist(), LENGTHS.to(torch.uint8), LENGTHS.int()):
+        assert torch.equal(module(rows, lengths), expected)
+    assert torch.equal(module(rows), module(rows, torch.full((5,), 6)))
+    for bad in ([7, 1, 4, 0, 3], [-1, 1, 4, 0, 3], [6], [6.0, 1.0, 4.0, 0.0, 3.0]):
+        with pytest.raises(InputError, match="`lengths` must"):
+            module(rows, bad)
+
+
 @pytest.mark.parametrize("kind", POOLINGS)
 def test_poolings_have_the_right_gradients(kind, rows):
     pool = Pooling(kind, 4).double()

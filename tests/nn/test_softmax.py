@@ -51,6 +51,31 @@ def test_few_rows(n):
     assert cross_entropy.linear_nll(x, w, b, targets).shape == (n,)
 
 
+@pytest.mark.parametrize("samples", [None, 3])
+def test_one_target_for_each_row(samples):
+    output, x = Softmax(5, 11, samples=samples), torch.zeros(9, 5)
+    for features, count in ((x, 1), (x, 8), (x[:1], 9), (x[None], 9)):
+        targets = torch.zeros(count, dtype=torch.int64)
+        for of in (output.loss, output.nll):
+            with pytest.raises(InputError, match=r"Features must have shape \(N, P\)"):
+                of(features, targets)
+    with pytest.raises(InputError, match="`samples` must be at least 1"):
+        Softmax(5, 11, samples=0)
+
+
+def test_under_autocast_features_may_be_rounded():
+    torch.manual_seed(0)
+    output, before, targets = Softmax(5, 11), nn.Linear(4, 5), torch.arange(9)
+    x = torch.randn(9, 4)
+    expected = output.loss(before(x), targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = output.loss(before(x), targets)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, expected, rtol=1e-2, atol=0)
+    loss.backward()
+    assert before.weight.grad.abs().sum() > 0.0
+
+
 def test_large_scores_stay_finite():
     x, w, b, targets = problem()
     loss = linear_cross_entropy(x * 1e4, w, b, targets)

@@ -142,6 +142,22 @@ def test_copies_pickles_and_converts():
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's tracer looks at everything
+def test_all_weights_are_those_of_torch():
+    options = {"num_layers": 2, "bidirectional": True, "proj_size": 2}
+    own, theirs = longspan.nn.LSTM(3, 4, **options), nn.LSTM(3, 4, **options)
+    names = {id(p): name for layer in (own, theirs) for name, p in layer.named_parameters()}
+    found, expected = (
+        [[names[id(p)] for p in each] for each in layer.all_weights] for layer in (own, theirs)
+    )
+    assert found == expected
+
+
+def test_resets_may_be_lists():
+    layer, x = longspan.nn.GRU(2, 3), torch.randn(4, 2, 2)
+    reset = [[False, False], [True, False], [False, False], [False, True]]
+    assert torch.equal(layer(x, reset=reset)[0], layer(x, reset=torch.tensor(reset))[0])
+
+
 def test_compiled_it_computes_the_same():
     layer, x = longspan.nn.LSTM(3, 5, 2), torch.randn(4, 2, 3, requires_grad=True)
     compiled = torch.compile(layer, backend="aot_eager")
@@ -176,6 +192,9 @@ def test_layers_take_the_native_path_and_forcing_is_checked():
 
 
 BAD = {
+    "`input` must be a tensor or a PackedSequence, got ndarray": lambda layer: layer(
+        torch.zeros(4, 2, 3).numpy()
+    ),
     "`input` must have 3 axes": lambda layer: layer(torch.zeros(3)),
     "input_size = 3": lambda layer: layer(torch.zeros(4, 2, 5)),
     "dtype": lambda layer: layer(torch.zeros(4, 2, 3, dtype=torch.float64)),
@@ -213,6 +232,8 @@ def test_bad_calls_say_what_was_expected(message):
     "options",
     [
         {"hidden_size": 0},
+        {"input_size": 0},
+        {"input_size": -1},
         {"proj_size": 5},
         {"init": "other"},
         {"batch_norm": "other"},
@@ -228,7 +249,7 @@ def test_bad_calls_say_what_was_expected(message):
 )
 def test_bad_options_are_refused(options):
     with pytest.raises(longspan.errors.InputError):
-        longspan.nn.LSTM(3, **{"hidden_size": 5, **options})
+        longspan.nn.LSTM(**{"input_size": 3, "hidden_size": 5, **options})
 
 
 @pytest.mark.parametrize(

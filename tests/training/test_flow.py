@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from longspan.nn import GRU, LSTM, RNN
+from longspan.nn import GRU, LSTM, RNN, weight_drop
 from longspan.training import (
     Clipping,
     FlowMeter,
@@ -112,10 +112,14 @@ def test_every_so_many_steps_and_in_the_logs(tmp_path):
     assert not any(name.startswith("flow") for line in steps[1::2] for name in line)
 
 
-def test_what_is_learnt_does_not_depend_on_it():
+@pytest.mark.parametrize("dropped", [False, True])
+def test_what_is_learnt_does_not_depend_on_it(dropped):
     weights = []
     for every in (None, 1):
-        history, model = run(max_steps=4, max_epochs=4, flow_every=every)
+        model = Model()
+        if dropped:
+            weight_drop(model.body, 0.5)
+        history, _ = run(model, max_steps=4, max_epochs=4, flow_every=every)
         assert len(history.flow) == (4 if every else 0)
         assert model.body.flows is None
         weights.append(torch.cat([p.flatten() for p in model.parameters()]))

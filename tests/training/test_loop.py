@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -225,6 +226,26 @@ def test_truncation_stops_the_gradient_and_carries_the_state():
     torch.testing.assert_close(states[1][1], expected[1])
 
 
+class Wrapped:
+    def __init__(self, h):
+        self.h = h
+
+
+class Named(NamedTuple):
+    h: torch.Tensor
+
+
+@pytest.mark.parametrize("wrap", [Wrapped, Named])
+def test_a_state_that_could_not_be_carried_is_refused(wrap):
+    def loss(model, batch, state):
+        output, h = model(batch[0], None if state is None else state.h)
+        return Loss(output.square().sum(), output.numel(), wrap(h))
+
+    streams = StreamBatches(torch.randn(40, 1), 2, 5)
+    with pytest.raises(InputError, match=f"nest of tuples.* got {wrap.__name__}"):
+        train(nn.GRU(1, 4), streams, loss, Plan(carry_state=True))
+
+
 def test_streams_are_contiguous_and_targets_follow_inputs():
     batches = list(StreamBatches(torch.arange(23), 2, 4).epoch(1, 0, 0, 1))
     inputs = torch.cat([b.batch[0] for b in batches])
@@ -234,6 +255,8 @@ def test_streams_are_contiguous_and_targets_follow_inputs():
     assert torch.equal(targets, inputs + 1)
     with pytest.raises(InputError, match="less than two steps"):
         StreamBatches(torch.arange(3), 2, 4)
+    with pytest.raises(InputError, match="in 0 streams"):
+        StreamBatches(torch.arange(3), 0, 4)
 
 
 def test_varied_chunks_cover_the_streams_and_scale_the_learning_rate():
@@ -346,6 +369,25 @@ def test_divergence_stops_with_what_to_do_and_keeps_the_checkpoint(poison, tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+def test_a_validation_of_nan_stops_it_and_keeps_the_checkpoint(tmp_path):
+    def loss(model, batch, state):
+        result = squared_error(model, batch, state)
+        spoilt = not model.training and calls.append(1) is None and len(calls) > 4
+        return result._replace(total=result.total * (math.nan if spoilt else 1.0))
+
+    calls = []  # of the validation, four an epoch
+    with pytest.raises(TrainingDivergedError, match=r"After epoch 2 \(step 8\).*validation part"):
+        train(
+            linear(),
+            source(),
+            loss,
+            Plan(max_epochs=3),
+            validation=source(),
+            checkpoint_dir=tmp_path,
+        )
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+
+
 @pytest.mark.parametrize("given", [{"resume": True}, {"checkpoint_every": 3}])
 def test_what_needs_checkpoints_is_refused_without_a_place_for_them(given, tmp_path):
     with pytest.raises(InputError, match="need `checkpoint_dir`"):
@@ -411,7 +453,63 @@ def test_logs_hold_every_step(tmp_path):
     assert list((tmp_path / "events").iterdir())
 
 
-@pytest.mark.parametrize("bad", [{"max_epochs": 0}, {"patience": 1}, {"schedule": "plateau"}])
+def test_a_log_that_was_taken_away_is_begun_anew(tmp_path):
+    logger = JsonLinesLogger(tmp_path / "log.jsonl")
+    run = {"checkpoint_dir": tmp_path, "checkpoint_every": 3, "loggers": [logger]}
+    calls = []
+
+    def loss(model, batch, state):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return squared_error(model, batch, state)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(linear(), source(), loss, Plan(max_epochs=2), **run)
+    logger.path.unlink()
+    train(linear(), source(), squared_error, Plan(max_epochs=2), resume=True, **run)
+    lines = [json.loads(line) for line in logger.path.read_text().splitlines()]
+    assert [r["step"] for r in lines if "loss" in r] == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"max_epochs": 0},
+        {"max_epochs": 1.5},  # would never end
+        {"max_steps": 2.5},
+        {"accumulate": 2.5},
+        {"warmup_steps": -1},
+        {"patience": 1},
+        {"schedule": "plateau"},
+        {"clipping": None},
+        {"clipping": 1.0},
+    ],
+    ids=str,
+)
 def test_plans_that_cannot_be_followed(bad):
     with pytest.raises(InputError):
         train(linear(), source(), squared_error, Plan(**bad))
+
+
+@pytest.mark.parametrize("bad", [{"checkpoint_every": -1}, {"flow_every": 1.5}, {"flow_every": -1}])
+def test_intervals_that_cannot_be(bad, tmp_path):
+    with pytest.raises(InputError, match="whole number, at least 0"):
+        train(linear(), source(), squared_error, Plan(), checkpoint_dir=tmp_path, **bad)
+
+
+class Nothing:
+    def __len__(self):
+        return 0
+
+    def epoch(self, *place):
+        return iter(())
+
+
+def test_without_batches_or_parameters_it_says_so():
+    with pytest.raises(InputError, match="`batches` must have at least one batch"):
+        train(linear(), Nothing(), squared_error, Plan())
+    with pytest.raises(InputError, match="`validation` must have at least one batch"):
+        train(linear(), source(), squared_error, Plan(), validation=Nothing())
+    with pytest.raises(InputError, match="nothing to train"):
+        train(linear().requires_grad_(False), source(), squared_error, Plan())

@@ -138,7 +138,9 @@ def scan_gates(
     return ScanResult(
         output,
         state,
-        _stack(records, active) if record_gates else None,
+        (_stack(records, active) if steps else _of_no_step(cell, x_gates, state, params))
+        if record_gates
+        else None,
         {name: tuple(s[k] for s in states) for k, name in enumerate(cell.states)}
         if record_states
         else None,
@@ -195,9 +197,13 @@ def _resets(layout: Layout, active: Tensor | None) -> Tensor | None:
 
 
 def _stack(records: list[dict[str, Tensor]], active: Tensor | None) -> dict[str, Tensor]:
-    if not records:
-        return {}
     stacked = {name: torch.stack([r[name] for r in records]) for name in records[0]}
     if active is None:
         return stacked
     return {name: torch.where(active[..., None], v, 0.0) for name, v in stacked.items()}
+
+
+def _of_no_step(cell: Cell, x_gates: Tensor, state: State, params: Parameters) -> dict[str, Tensor]:
+    """Return the gates of no step, by the names and widths of one, (0, B, H)."""
+    _, gates = cell.step(x_gates.new_zeros(x_gates.shape[1:]), state, Step(params))
+    return {name: gate.new_zeros(0, *gate.shape) for name, gate in gates.items()}

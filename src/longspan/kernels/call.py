@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from longspan.cells import Cell, Layout, Noise, Normaliser, ScanResult
 from longspan.cells.cell import Parameters, State
@@ -73,3 +74,17 @@ class Implementation(Protocol):
     def run(self, call: Call) -> ScanResult:
         """Run the call; the result equals `longspan.cells.scan`'s."""
         ...
+
+
+def follower() -> str | None:
+    """Return what follows PyTorch's operators one by one, and so past a compiled layer; or None.
+
+    It would take the outputs for constants, or for memory that nobody has written to.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return "a torch.func transform runs"
+    if forward_ad._current_level >= 0:
+        return "derivatives are taken in forward mode"
+    if torch.jit.is_tracing():
+        return "torch.jit traces"
+    return None

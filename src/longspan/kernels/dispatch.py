@@ -36,7 +36,8 @@ _handler: ContextVar[Handler | None] = ContextVar("longspan_handler", default=No
 def force(name: str) -> Iterator[None]:
     """Run everything inside by one implementation; a call that it cannot run is an error.
 
-    The environment variable ``LONGSPAN_KERNEL`` does the same for a whole process.
+    The environment variable ``LONGSPAN_KERNEL`` does the same for a whole process. Graphs of
+    ``torch.compile`` cannot hold the choice and take no notice.
 
     Args:
         name: A key of `IMPLEMENTATIONS`.

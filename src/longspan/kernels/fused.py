@@ -43,24 +43,46 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, program: Program, flow: Flow | None, *tensors: Tensor) -> Any:  # type: ignore[override]
-        outputs, saved = native.forward(program, tensors, training=True)
-        ctx.program, ctx.flow, ctx.saved = program, flow, saved
-        ctx.save_for_backward(*tensors, outputs[0])
+        kept: tuple[Tensor, ...] = ()
+        ctx.program, ctx.flow, ctx.saved = program, flow, None
+        if _hooks_take_what_is_saved():  # as a tensor, so that they can drop it or move it away
+            kept = (_saved_buffer(program, list(tensors), training=True),)
+            outputs = native.forward_into(program, tensors, *kept)
+        else:
+            outputs, ctx.saved = native.forward(program, tensors, training=True)
+        ctx.save_for_backward(*tensors, outputs[0], *kept)
         ctx.set_materialize_grads(False)
         return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:  # type: ignore[override]
-        *tensors, output = ctx.saved_tensors
         wanted = ctx.needs_input_grad[2:]
-        if torch.is_grad_enabled():  # create_graph=True: somebody differentiates this too
+        values, count = ctx.saved_tensors, len(wanted)
+        tensors, output, kept = list(values[:count]), values[count], values[count + 1 :]
+        # create_graph=True: somebody differentiates this too. Batched gradients have no address.
+        twice = torch.is_grad_enabled()
+        if twice or any(map(_is_batched, gradients)):
             run = partial(by_reference, ctx.program)
-            return (None, None, *differentiable_gradients(run, tensors, wanted, gradients))
+            with torch.enable_grad():
+                found = differentiable_gradients(run, tensors, wanted, gradients, again=twice)
+            return (None, None, *found)
         saved, ctx.saved = ctx.saved, None
-        if saved is None:  # a second backward through the same graph
+        if kept:
+            saved = kept[0].clone()  # backward overwrites it, and the hooks may hold on to it
+        elif saved is None:  # a second backward through the same graph
             (output, *_), saved = native.forward(ctx.program, tensors, training=True)
         found = native.backward(ctx.program, tensors, output, saved, gradients, wanted, ctx.flow)
         return (None, None, *found)
+
+
+def _is_batched(gradient: Tensor | None) -> bool:
+    """Return whether a gradient stands for many at once (``is_grads_batched=True``)."""
+    return gradient is not None and torch._C._functorch.is_legacy_batchedtensor(gradient)  # type: ignore[attr-defined]
+
+
+def _hooks_take_what_is_saved() -> bool:
+    """Return whether hooks on saved tensors are set, by gradient checkpointing for instance."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None  # type: ignore[attr-defined]
 
 
 # --- Operators, for graphs ----------------------------------------------------------------------

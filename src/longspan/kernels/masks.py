@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from longspan.errors import InputError
 from longspan.kernels import native
 
 
@@ -27,7 +28,12 @@ def random_mask(rate: float, size: Sequence[int], like: Tensor, value: float = 1
 
     Returns:
         A tensor of shape `size`.
+
+    Raises:
+        InputError: If `rate` is no probability.
     """
+    if not 0.0 <= rate <= 1.0:
+        raise InputError(f"`rate` must be a probability, from 0 to 1, got {rate!r}.")
     plain = type(like) is Tensor and like.device.type == "cpu" and like.dtype == torch.float32
     traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if plain and native.available() and not traced:
@@ -35,6 +41,10 @@ def random_mask(rate: float, size: Sequence[int], like: Tensor, value: float = 1
     threshold, count = round(rate * 65536) - 32768, math.prod(size)
     if threshold == 32768:
         return like.new_full(tuple(size), value)
-    numbers = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
-    lanes = numbers.random_(-(2**63), None).view(torch.int16)[:count]  # type: ignore[arg-type]
+    if traced:  # neither graphs nor vmap take a draw in place; one number of 2⁶⁴ is never drawn
+        numbers = torch.randint(-(2**63), 2**63 - 1, (-(-count // 4),), device=like.device)
+    else:
+        numbers = torch.empty(-(-count // 4), dtype=torch.int64, device=like.device)
+        numbers.random_(-(2**63), None)  # type: ignore[arg-type]
+    lanes = numbers.view(torch.int16)[:count]
     return (lanes < threshold).to(like.dtype).mul_(value).view(*size)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from longspan.cells import ScanResult
 from longspan.kernels import native
-from longspan.kernels.call import Call
+from longspan.kernels.call import Call, follower
 from longspan.kernels.dispatch import choose, unobserved
 from longspan.kernels.packed import innermost
 from longspan.kernels.program import program_of
@@ -96,8 +96,8 @@ def _is_plain(x: Tensor) -> bool:
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and 0 not in x.shape[:2]
-        and not torch._C._are_functorch_transforms_active()
         and not torch.is_autocast_enabled("cpu")
+        and follower() is None
     )
 
 

@@ -65,6 +65,7 @@ def differentiable_gradients(
     tensors: Sequence[Tensor],
     wanted: Sequence[bool],
     gradients: Sequence[Tensor | None],
+    again: bool = True,
 ) -> list[Tensor | None]:
     """Return gradients that can be differentiated again, for kernels whose own cannot.
 
@@ -73,6 +74,7 @@ def differentiable_gradients(
         tensors: What the kernel was given.
         wanted: Which of the tensors need a gradient.
         gradients: Of the outputs; None for zero.
+        again: Whether they are to be differentiated again.
     """
     # Views, so that a tensor that is passed twice is told apart.
     inputs = [t.view_as(t) if w else t for t, w in zip(tensors, wanted, strict=True)]
@@ -80,7 +82,7 @@ def differentiable_gradients(
     found = iter(
         torch.autograd.grad(
             [o for o, _ in pairs], [t for t, w in zip(inputs, wanted, strict=True) if w],
-            [g for _, g in pairs], create_graph=True, allow_unused=True,
+            [g for _, g in pairs], create_graph=again, allow_unused=True,
         )
     )  # fmt: skip
     return [next(found) if w else None for w in wanted]

@@ -5,6 +5,7 @@ Neither importing this nor running it imports torch; `Stepper.of` does, since it
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ class Stepper:
         self._core = native.StepperCore(batch)
         self._kept: list[Floats] = []  # small parameters are read at every step
         self._widths: list[int] = []
+        self._below: int | None = None  # what the layer below the next puts out
         settings = _DEFAULTS[kind] | options
         layers = sum(name.startswith("weight_ih_l") for name in weights)
         if not layers or any(name.endswith("_reverse") for name in weights):
@@ -112,17 +114,18 @@ class Stepper:
         Raises:
             InputError: If the layer is none of these.
         """
-        kind = type(layer).__name__.lower()
+        # A parametrization makes the layer's class a subclass.
+        names = [each.__name__.lower() for each in type(layer).__mro__]
+        kind = next((name for name in names if name in _DEFAULTS), None)
         cell = getattr(layer, "cell", None)
-        if kind not in _DEFAULTS or getattr(layer, "batch_norm", None):
+        if kind is None or getattr(layer, "batch_norm", None):
             raise InputError(
                 f"Stepper.of takes an LSTM, GRU or RNN without batch normalisation, got {layer}."
             )
         source = layer if cell is None else cell
         options = {name: getattr(source, name) for name in _DEFAULTS[kind] if hasattr(source, name)}
-        weights = {name: value.numpy(force=True) for name, value in layer.state_dict().items()}
         zoneout = getattr(layer, "zoneout", (0.0, 0.0))
-        return Stepper(weights, kind=kind, batch=batch, zoneout=zoneout, **options)
+        return Stepper(_weights_of(layer), kind=kind, batch=batch, zoneout=zoneout, **options)
 
     def initial_state(self) -> tuple[Floats, ...]:
         """Return zeros: for each layer h and, for an LSTM, c, each (B, width)."""
@@ -142,8 +145,7 @@ class Stepper:
             for name, value in weights.items()
             if name.endswith(suffix)
         }
-        if "weight_hh" not in mine:
-            raise InputError(f"The weights lack weight_hh{suffix}. Pass a layer's state_dict().")
+        _check_complete(mine, kind, options, suffix)
         problem = native.Problem()
         rows, problem.I = mine["weight_ih"].shape
         problem.P = mine["weight_hh"].shape[1]
@@ -152,6 +154,12 @@ class Stepper:
         problem.zoneout_c, problem.zoneout_h = zoneout
         {"lstm": _set_lstm, "gru": _set_gru, "rnn": _set_rnn}[kind](problem, options)
         _check_shapes(mine, problem, kind, options, suffix)
+        if self._below not in (None, problem.I):
+            raise InputError(
+                f"weight_ih{suffix} reads {problem.I} values, but the layer below puts out "
+                f"{self._below}. Pass the weights of one stack of layers."
+            )
+        self._below = problem.P
         for name, value in mine.items():
             problem.set(name, value.ctypes.data)
         self._kept += mine.values()
@@ -189,8 +197,33 @@ def _check_shapes(found: dict, problem: Any, kind: str, options: dict, suffix: s
                 f"{name}{suffix} must have shape {expected.get(name, 'none: it is unknown')}, got "
                 f"{value.shape}."
             )
-    if options.get("peephole") and sigmoids and "weight_ch" not in found:
-        raise InputError(f"The weights lack weight_ch{suffix}, which peephole=True needs.")
+
+
+def _check_complete(found: dict, kind: str, options: dict, suffix: str) -> None:
+    """Refuse a layer without a weight that it needs: the kernels would take it for switched off."""
+    needed = ["weight_ih", "weight_hh"]
+    sigmoids = _gates(kind, options) - 1
+    needed += ["weight_ch"] if options.get("peephole") and sigmoids else []
+    needed += ["weight_gg"] if options.get("full_gate_recurrence") and sigmoids else []
+    norms = ("norm_ih", "norm_hh", "norm_c") if kind == "lstm" else ("norm_ih", "norm_hh")
+    for together in (("bias_ih", "bias_hh"), norms):
+        needed += together if found.keys() & together else ()
+    missing = [f"{name}{suffix}" for name in needed if name not in found]
+    if missing:
+        raise InputError(
+            f"The weights lack {', '.join(missing)}, which this cell needs. Pass a layer's "
+            "state_dict(), and the options that it was made with."
+        )
+
+
+def _weights_of(layer: nn.Module) -> dict[str, NDArray]:
+    """Return a layer's weights, with what parametrizations make of theirs at evaluation."""
+    values = layer.state_dict()
+    if hasattr(layer, "parametrizations"):
+        still = copy.deepcopy(layer).eval()
+        values |= {name: getattr(still, name) for name in still.parametrizations}  # type: ignore[union-attr]
+        values = {n: v for n, v in values.items() if not n.startswith("parametrizations.")}
+    return {name: value.float().numpy(force=True) for name, value in values.items()}
 
 
 def _gates(kind: str, options: dict) -> int:

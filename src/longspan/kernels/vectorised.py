@@ -11,7 +11,7 @@ from torch import Tensor
 from longspan.cells import LayerNorm, ScanResult
 from longspan.cells.scan import input_gates
 from longspan.kernels import fused, native
-from longspan.kernels.call import Call
+from longspan.kernels.call import Call, follower
 from longspan.kernels.loader import REMEDY
 from longspan.kernels.program import kind_of, program_of, unflatten
 
@@ -37,14 +37,12 @@ class Native:
             return f"the dtype is {call.x.dtype}, not float32 or bfloat16"
         if call.record_states:
             return "every step's states are recorded"
-        if 0 in call.x.shape[:2]:
+        if 0 in call.x.shape:
             return "the input is empty"
         normalisers = call.normalisers
         if normalisers and not all(_is_native(*each) for each in normalisers.items()):
             return "batch normalisation inside the recurrence is on"
-        if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
-            return "a torch.func transform runs"
-        return None
+        return None if torch.compiler.is_compiling() else follower()
 
     def run(self, call: Call) -> ScanResult:
         """Run the kernels; differentiable any number of times."""

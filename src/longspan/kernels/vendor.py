@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from longspan.cells import GRU, LSTM, RNN, Noise, ScanResult
-from longspan.kernels.call import Call
+from longspan.kernels.call import Call, follower
 from longspan.kernels.program import Program, by_reference, program_of, unflatten
 from longspan.kernels.reference import differentiable_gradients
 
@@ -35,9 +35,8 @@ class Vendor:
             "zoneout or recurrent dropout is on": call.noise != Noise(),
             "normalisation is on": bool(call.normalisers),
             "the input is empty": call.x.numel() == 0 or call.x.shape[1] == 0,
-            "a torch.func transform runs": torch._C._are_functorch_transforms_active(),
         }
-        return next((reason for reason, true in reasons.items() if true), None)
+        return next((reason for reason, true in reasons.items() if true), None) or follower()
 
     def run(self, call: Call) -> ScanResult:
         """Run the fused layer."""

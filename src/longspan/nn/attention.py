@@ -6,6 +6,7 @@ additive scores are computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from longspan.errors import InputError, unknown_name
+from longspan.nn.ragged import as_lengths
 
 KINDS = ("dot", "general", "additive", "concat")
 #: Score of padding. Not -∞: a row without any step would have the weights 0 / 0.
@@ -87,18 +89,22 @@ class Attention(nn.Module):
             self.key = nn.Linear(memory_size, width, bias=kind == "additive")
             self.weight = nn.Parameter(torch.empty(width).uniform_(-1.0, 1.0) / width**0.5)
 
-    def prepare(self, memory: Tensor, lengths: Tensor | None = None) -> Memory:
+    def prepare(self, memory: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Memory:
         """Return a memory ready to be looked at.
 
         Args:
             memory: (S, B, M).
-            lengths: Valid steps of each row, int64 (B,), 0 allowed; None where all are valid.
+            lengths: Valid steps of each row, (B,), 0 allowed; None where all are valid.
+
+        Raises:
+            InputError: If there is not one length from 0 to S for each row.
         """
         values = memory.transpose(0, 1)
         inside = None
-        if lengths is not None:
+        known = as_lengths(lengths, memory)
+        if known is not None:
             steps = torch.arange(len(memory), device=memory.device)
-            inside = (steps < lengths.to(memory.device)[:, None])[:, None]
+            inside = (steps < known[:, None])[:, None]
             values = torch.where(inside.transpose(1, 2), values, 0.0)
         keys = values if self.kind == "dot" else self.key(values)
         return Memory(values, keys, inside)

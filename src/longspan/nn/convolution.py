@@ -6,9 +6,13 @@ variances: so neither padding nor the company in a batch's padding changes what 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from longspan.nn.ragged import as_lengths
 
 
 class SequenceNorm(nn.Module):
@@ -126,10 +130,21 @@ class SequenceConvolutions(nn.Module):
         )
         self.output_size = sizes[-1]
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return features of each step, (T, B, F), zeros at padding, from x, (T, B, I)."""
-        inside = (torch.arange(len(x), device=x.device) < lengths[:, None])[:, None].to(x.dtype)
-        x = x.permute(1, 2, 0) * inside
+    def forward(self, x: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Return features of each step, (T, B, F), zeros at padding, from x, (T, B, I).
+
+        Args:
+            x: (T, B, I); what stands at padding does not matter.
+            lengths: Valid steps of each row, (B,); all full by default.
+
+        Raises:
+            InputError: If there is not one length from 0 to T for each row.
+        """
+        known = as_lengths(lengths, x)
+        if known is None:
+            known = torch.full((x.shape[1],), len(x), device=x.device)
+        valid = (torch.arange(len(x), device=x.device) < known[:, None])[:, None]
+        x, inside = torch.where(valid, x.permute(1, 2, 0), 0.0), valid.to(x.dtype)
         layers = zip(self.convolutions, self.norms, self.reaches, strict=True)
         for k, (convolution, norm, reach) in enumerate(layers):
             wide = nn.functional.pad(x, (reach // 2, reach - reach // 2))

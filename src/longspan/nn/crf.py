@@ -156,14 +156,18 @@ class CRF(nn.Module):
                 f"`labels` must have shape (T, B) = {tuple(scores.shape[:2])}, got "
                 f"{tuple(labels.shape)}."
             )
-        found = self._checked(labels.to(torch.int64), rows)
+        found = self._checked(labels, rows)
         return chain.score(scores, found, rows, potentials)
 
     def _checked(self, labels: Tensor, rows: Rows) -> Tensor:
-        """Return labels with 0 at padding, if all others are possible."""
+        """Return labels, int64, with 0 at padding, if all others are possible."""
         lengths = rows.unsort(rows.lengths, 0)
         inside = torch.arange(len(labels), device=labels.device)[:, None] < lengths
-        labels = torch.where(inside, labels, 0)
+        given = torch.where(inside, labels, 0)
+        labels = given.to(torch.int64)
+        if labels.numel() and bool((labels != given).any()):
+            wrong = given[labels != given][0].item()
+            raise InputError(f"`labels` must be whole numbers, got {wrong}.")
         if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < self.num_labels:
             raise InputError(
                 f"`labels` must lie between 0 and {self.num_labels - 1}, got {int(labels.min())} "

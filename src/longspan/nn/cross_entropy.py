@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from longspan.errors import InputError
+
 #: Scores that are held at once; 4 MB in float32.
 SCORES = 2**20
 
@@ -29,7 +31,13 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
         weight: W, (V, P).
         bias: b, (V,), or None.
         targets: Classes, int64 (N,).
+
+    Raises:
+        InputError: If there is not one target for each row.
     """
+    _check_rows(x, targets)
+    if torch.is_autocast_enabled(x.device.type):  # which has rounded what a layer before put out
+        x = x.to(weight.dtype)
     if not torch.is_grad_enabled():
         return linear_nll(x, weight, bias, targets).sum()
     return _LinearCrossEntropy.apply(x, weight, bias, targets)  # type: ignore[return-value]
@@ -38,11 +46,21 @@ def linear_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor | None, targets
 @torch.no_grad()
 def linear_nll(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
     """Return each row's loss, (N,), without gradients; arguments as `linear_cross_entropy`."""
+    _check_rows(x, targets)
     losses = [
         F.cross_entropy(F.linear(rows, weight, bias), wanted, reduction="none")
         for rows, wanted in _parts(x, targets, len(weight))
     ]
     return torch.cat(losses) if losses else x.new_zeros(0)
+
+
+def _check_rows(x: Tensor, targets: Tensor) -> None:
+    """Refuse targets that would be broadcast over the rows, or the other way round."""
+    if x.dim() != 2 or targets.shape != x.shape[:1]:
+        raise InputError(
+            "Features must have shape (N, P) and targets (N,), got "
+            f"{tuple(x.shape)} and {tuple(targets.shape)}. Flatten steps and rows into N."
+        )
 
 
 def _parts(x: Tensor, targets: Tensor, classes: int) -> Any:
@@ -127,7 +145,11 @@ def sampled_cross_entropy(
         bias: b, (V,), or None.
         targets: Classes, int64 (N,).
         samples: S.
+
+    Raises:
+        InputError: If there is not one target for each row.
     """
+    _check_rows(x, targets)
     if not len(x):
         return x.new_zeros(())
     drawn, log_q = log_uniform_samples(samples, len(weight), x.device)

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from longspan.errors import InputError
+
 
 def torch_uniform_(weight: Tensor, hidden_size: int) -> Tensor:
     """Fill with U(-1/√H, 1/√H), PyTorch's default for recurrent layers."""
@@ -24,16 +26,27 @@ def orthogonal_(weight_hh: Tensor, num_gates: int) -> Tensor:
     Args:
         weight_hh: Recurrent weights, (G·H, P).
         num_gates: G.
+
+    Raises:
+        InputError: If the rows are not those of so many gates.
     """
-    for block in weight_hh.chunk(num_gates):
+    for block in _blocks(weight_hh, num_gates):
         nn.init.orthogonal_(block)
     return weight_hh
 
 
 @torch.no_grad()
 def identity_(weight_hh: Tensor, num_gates: int = 1) -> Tensor:
-    """Fill each gate's recurrent matrix with the identity, "IRNN" (Le et al. 2015)."""
-    for block in weight_hh.chunk(num_gates):
+    """Fill each gate's recurrent matrix with the identity, "IRNN" (Le et al. 2015).
+
+    Args:
+        weight_hh: Recurrent weights, (G·H, P).
+        num_gates: G.
+
+    Raises:
+        InputError: If the rows are not those of so many gates.
+    """
+    for block in _blocks(weight_hh, num_gates):
         nn.init.eye_(block)
     return weight_hh
 
@@ -46,6 +59,9 @@ def forget_bias_(bias: Tensor, gates: tuple[str, ...], value: float = 1.0) -> Te
         bias: One of the two biases, (G·H,); set the other's part to 0.
         gates: The cell's gates in order.
         value: The bias; 1 keeps about 73 % of the cell state at a step.
+
+    Raises:
+        InputError: If there is no forget gate.
     """
     return _part(bias, gates, "f").fill_(value)
 
@@ -60,7 +76,12 @@ def chrono_(bias: Tensor, gates: tuple[str, ...], longest: float) -> Tensor:
         bias: One of the two biases, (G·H,); set the other's part to 0.
         gates: The cell's gates in order.
         longest: The longest dependency expected, in steps, at least 3.
+
+    Raises:
+        InputError: If `longest` is less, or there is neither gate.
     """
+    if not longest >= 3.0:
+        raise InputError(f"`longest` must be at least 3 steps, got {longest!r}.")
     keeper = "f" if "f" in gates else "z"
     part = _part(bias, gates, keeper)
     part.copy_(torch.empty_like(part).uniform_(1.0, longest - 1.0).log_())
@@ -69,5 +90,16 @@ def chrono_(bias: Tensor, gates: tuple[str, ...], longest: float) -> Tensor:
     return bias
 
 
+def _blocks(weight: Tensor, num_gates: int) -> tuple[Tensor, ...]:
+    if num_gates < 1 or len(weight) % num_gates:
+        raise InputError(
+            f"The rows of the weight must be those of `num_gates` = {num_gates} gates of one size, "
+            f"got shape {tuple(weight.shape)}."
+        )
+    return weight.chunk(num_gates)
+
+
 def _part(bias: Tensor, gates: tuple[str, ...], gate: str) -> Tensor:
+    if gate not in gates:
+        raise InputError(f"There is no gate {gate!r} whose bias could be set, among {gates}.")
     return bias.chunk(len(gates))[gates.index(gate)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from longspan.errors import InputError, unknown_name
+from longspan.nn.ragged import as_lengths
 
 POOLINGS = ("last", "mean", "max", "attention")
 
@@ -40,13 +43,22 @@ class Pooling(nn.Module):
             self.hidden = nn.Linear(size, size)
             self.weight = nn.Linear(size, 1, bias=False)
 
-    def forward(self, h: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, h: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """Return the vectors, (B, F).
 
         Args:
             h: Outputs of all steps, (T, B, F).
-            lengths: Valid steps of each row, (B,).
+            lengths: Valid steps of each row, (B,); all full by default.
+
+        Raises:
+            InputError: If there is not one length from 0 to T for each row.
         """
+        known = as_lengths(lengths, h)
+        if known is None:
+            known = torch.full((h.shape[1],), len(h), device=h.device)
+        return self._pool(h, known)
+
+    def _pool(self, h: Tensor, lengths: Tensor) -> Tensor:
         if not len(h):
             return h.new_zeros(h.shape[1:])
         if self.kind == "last":
@@ -57,10 +69,11 @@ class Pooling(nn.Module):
             return torch.where(inside[0], largest, 0.0)
         if self.kind == "mean":
             return torch.where(inside, h, 0.0).sum(0) / lengths.clamp(min=1)[:, None]
+        h = torch.where(inside, h, 0.0)  # first, as the gradient of NaN times 0 is NaN
         scores = self.weight(torch.tanh(self.hidden(h)))
         # Not -∞: a row without a step would be 0 / 0.
         weights = torch.where(inside, scores, -1e30).softmax(0) * inside
-        return (weights * torch.where(inside, h, 0.0)).sum(0)
+        return (weights * h).sum(0)
 
     def _last(self, h: Tensor, lengths: Tensor) -> Tensor:
         rows = torch.arange(h.shape[1], device=h.device)

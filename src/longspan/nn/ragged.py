@@ -45,7 +45,7 @@ def arrange(
     input: Tensor | PackedSequence,
     hx: Any,
     lengths: Tensor | Sequence[int] | None,
-    reset: Tensor | None,
+    reset: Tensor | Sequence[Any] | None,
 ) -> Batch:
     """Bring the arguments of a layer's forward into one form, checking each.
 
@@ -57,8 +57,8 @@ def arrange(
         if lengths is not None:
             raise InputError("A PackedSequence has its own lengths; drop `lengths`.")
         input, lengths = pad_packed_sequence(packed, batch_first=layer.batch_first)
-    assert isinstance(input, Tensor)
     _check_input(layer, input)
+    assert isinstance(input, Tensor)  # which has been checked
     unbatched = input.dim() == 2
     x = input[:, None] if unbatched else input.transpose(0, 1) if layer.batch_first else input
     return Batch(
@@ -96,7 +96,12 @@ def restore(
     return given, final, [{name: as_given(v) for name, v in each.items()} for each in gates]
 
 
-def _check_input(layer: Recurrent, input: Tensor) -> None:
+def _check_input(layer: Recurrent, input: Any) -> None:
+    if not isinstance(input, Tensor):
+        raise InputError(
+            f"`input` must be a tensor or a PackedSequence, got {type(input).__name__}. Convert it "
+            "with torch.as_tensor."
+        )
     if input.dim() not in (2, 3):
         raise InputError(
             f"`input` must have 3 axes, or 2 if unbatched, got shape {tuple(input.shape)}."
@@ -170,6 +175,7 @@ def as_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | No
         )
     if values.is_floating_point() or values.dtype == torch.bool:
         raise InputError(f"`lengths` must be whole numbers, got dtype {values.dtype}.")
+    values = values.long()  # what small types hold cannot be an index, nor be counted down from 0
     if torch.compiler.is_compiling():  # a graph cannot look at values; the kernels check them
         return values.to(x.device)
     check_lengths(values, len(x))
@@ -177,9 +183,10 @@ def as_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | No
     return None if bool((values == len(x)).all()) else values.to(x.device)
 
 
-def _reset(layer: Recurrent, reset: Tensor | None, input: Tensor) -> Tensor | None:
+def _reset(layer: Recurrent, reset: Any, input: Tensor) -> Tensor | None:
     if reset is None:
         return None
+    reset = torch.as_tensor(reset)
     if tuple(reset.shape) != tuple(input.shape[:-1]):
         raise InputError(
             "`reset` must have the input's shape without the last axis, "

@@ -88,7 +88,7 @@ class Recurrent(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        _check_options(hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
+        _check_options(input_size, hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
         _check_fits_cell(cell, hidden_size, proj_size, bias, init, forget_bias)
         self.cell = cell
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -113,6 +113,12 @@ class Recurrent(nn.Module):
         return 2 if self.bidirectional else 1
 
     @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction in turn, as in torch."""
+        names = ((name for _, name in pairs) for pairs in self._parameter_names)
+        return [[getattr(self, name) for name in each] for each in names]
+
+    @property
     def output_size(self) -> int:
         """Width of one direction's output, P."""
         return self.cell.state_sizes(self.hidden_size)[0]
@@ -123,7 +129,7 @@ class Recurrent(nn.Module):
         hx: Any = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        reset: Tensor | None = None,
+        reset: Tensor | Sequence[Any] | None = None,
         return_gates: bool = False,
     ) -> Any:
         """Run the layers over a batch of sequences.
@@ -136,7 +142,7 @@ class Recurrent(nn.Module):
                 lies beyond is never read; its outputs are zero, and the final state is that after
                 the last valid step.
             reset: True where a row begins a new sequence before that step; shaped as the input
-                without its last axis. The row goes on from a zero state.
+                without its last axis, a tensor or nested lists. The row goes on from a zero state.
             return_gates: Also return every step's gates.
 
         Returns:
@@ -257,7 +263,9 @@ class Recurrent(nn.Module):
 
     def _prepared(self, batch: Batch) -> list[kernels.PreparedLayer] | None:
         """Return all layers and directions with their weights packed, where that may be done."""
-        if self.training or self.batch_norm or not (batch.lengths is None is batch.reset):
+        if self.training or self.batch_norm:
+            return None
+        if batch.lengths is not None or batch.reset is not None:
             return None
         return kernels.prepare(
             self,
@@ -363,6 +371,7 @@ def _check_fits_cell(
 
 
 def _check_options(
+    input_size: int,
     hidden_size: int,
     num_layers: int,
     proj_size: int,
@@ -370,10 +379,10 @@ def _check_options(
     batch_norm: str | None,
     layer_norm: bool,
 ) -> None:
-    if hidden_size < 1 or num_layers < 1:
+    if min(input_size, hidden_size, num_layers) < 1:
         raise InputError(
-            f"`hidden_size` and `num_layers` must be at least 1, got {hidden_size} and "
-            f"{num_layers}."
+            "`input_size`, `hidden_size` and `num_layers` must be at least 1, got "
+            f"{input_size}, {hidden_size} and {num_layers}."
         )
     if not 0 <= proj_size < hidden_size:
         raise InputError(

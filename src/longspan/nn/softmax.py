@@ -34,7 +34,7 @@ class Softmax(nn.Module):
             `longspan.nn.cross_entropy.sampled_cross_entropy`; None computes all.
 
     Raises:
-        InputError: If the embedding has another shape.
+        InputError: If the embedding has another shape, or no class is to be drawn.
     """
 
     def __init__(
@@ -52,6 +52,8 @@ class Softmax(nn.Module):
                 f"{num_features}), got {tuple(tied.weight.shape)}. Give the last layer the size of "
                 "the embedding, or do not tie them."
             )
+        if samples is not None and samples < 1:
+            raise InputError(f"`samples` must be at least 1, or None for all, got {samples}.")
         self.samples = samples
         self._tied = (tied,)  # in a tuple, so that it does not become a part of this module
         if tied is None:

@@ -181,7 +181,7 @@ class StreamBatches:
         varied: bool = False,
         seed: int = 0,
     ) -> None:
-        steps = len(data) // batch_size
+        steps = len(data) // batch_size if batch_size > 0 else 0
         if steps < 2 or bptt_length < 1:
             raise InputError(
                 f"{len(data)} steps in {batch_size} streams of chunks of {bptt_length} leave "

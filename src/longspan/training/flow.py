@@ -26,7 +26,8 @@ class FlowMeter:
       went through in one call of the layer (in the reverse direction: after the first), the root
       mean square over the rows that are so long; K is 0, 1, 2, 4, … and the largest there is;
     - ``flow/LAYER/weight_ih/GATE`` and ``flow/LAYER/weight_hh/GATE``: the norm of the weights'
-      gradients of each gate, before clipping.
+      gradients of each gate, before clipping; not of weights that are reparametrised
+      (`longspan.nn.weight_drop`, say), which have none of their own.
 
     LAYER is the module's name with the layer and direction, ``lstm.l0_reverse`` say. L is the mean
     loss that the optimiser sees. Layers that PyTorch's own kernels run (float64, other devices, no
@@ -82,10 +83,12 @@ def _of_states(layer: Recurrent, flow: Flow, scale: float) -> Iterator[tuple[str
 
 def _of_weights(layer: Recurrent, suffix: str) -> Iterator[tuple[str, float]]:
     gates = layer.cell.gates
+    # Not by attribute: that would compute a reparametrised weight anew, and draw a mask for it.
+    own = dict(layer.named_parameters(recurse=False))
     for kind in ("weight_ih", "weight_hh"):
-        gradient = getattr(layer, f"{kind}_{suffix}").grad
-        if gradient is None:
+        weight = own.get(f"{kind}_{suffix}")
+        if weight is None or weight.grad is None:
             continue
-        norms = gradient.reshape(len(gates), -1).norm(dim=1).tolist()
+        norms = weight.grad.reshape(len(gates), -1).norm(dim=1).tolist()
         for gate, norm in zip(gates, norms, strict=True):
             yield f"{kind}/{gate}", norm

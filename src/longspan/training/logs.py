@@ -77,11 +77,12 @@ class JsonLinesLogger:
         self.path = Path(path)
 
     def start(self, position: int, step: int, total_steps: int) -> None:
-        """Open the file and cut it at `position`, in bytes."""
+        """Open the file and cut it at `position`, in bytes, if it is so long."""
         del step, total_steps
         make_directory(self.path.parent)
         self._file = self.path.open("ab")
-        self._file.truncate(position)
+        # A file that was moved away is begun anew: filled up with zeros it could not be read.
+        self._file.truncate(min(position, self._file.seek(0, 2)))
         self._file.seek(0, 2)
 
     def step(self, record: Record) -> None:

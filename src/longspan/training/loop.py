@@ -25,7 +25,7 @@ from longspan.training.flow import FlowMeter
 from longspan.training.history import History
 from longspan.training.logs import Logger, listeners
 from longspan.training.optimizers import Averaging, build_optimizer
-from longspan.training.plan import Loss, LossFunction, Plan, check
+from longspan.training.plan import Loss, LossFunction, Plan, check, check_whole
 from longspan.training.schedules import Plateau, with_warmup
 
 #: A loss this many times the first one (or 1, if that is smaller) has exploded.
@@ -73,16 +73,19 @@ def train(
         The records of all steps and epochs, also those before a resumption.
 
     Raises:
-        InputError: If the plan cannot be followed, or there is no place for checkpoints.
+        InputError: If the plan cannot be followed, there is nothing to train or to train on, no
+            place for checkpoints, or a state to carry that is no nest of tensors.
         CheckpointError: If the checkpoint does not fit.
-        TrainingDivergedError: If the loss or a gradient is NaN or infinite, or the loss exceeds
-            a million times the first one.
+        TrainingDivergedError: If the loss or a gradient is NaN or infinite, the loss exceeds a
+            million times the first one, or the validation's loss or error is NaN.
     """
     if not checkpoint_dir and (resume or checkpoint_every is not None):
         raise InputError(
             "`resume` and `checkpoint_every` need `checkpoint_dir`, the directory of the "
             "checkpoints, and there is none. Name it, or leave them out."
         )
+    check_whole("checkpoint_every", checkpoint_every, 0)
+    check_whole("flow_every", flow_every, 0)
     with ExitStack() as stack:
         here = stack.enter_context(world())
         # The caller's random state is left as it was.
@@ -121,6 +124,7 @@ class _Run:
         if self.directory is not None:
             check_place(self.directory, directory=True)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        _check_material(self.parameters, batches, validation)
         self.optimizer = build_optimizer(
             plan.optimizer, self.parameters, plan.learning_rate, plan.weight_decay
         )
@@ -229,7 +233,14 @@ class _Run:
         record = {"epoch": self.epoch, "step": self.step, "train_loss": sum(own) / len(own)}
         if self.validation is not None:
             record |= self._validate(self.validation)
-            self._judge(record.get("validation_error", record["validation_loss"]))
+            judged_by = "validation_error" if "validation_error" in record else "validation_loss"
+            if math.isnan(record[judged_by]):
+                raise TrainingDivergedError(
+                    f"After epoch {self.epoch} (step {self.step}) the {judged_by} is NaN, though "
+                    "the training's loss is not. Look for NaN or extreme values in the validation "
+                    "part. The last checkpoint, if any, is kept."
+                )
+            self._judge(record[judged_by])
         self.history.epochs.append(record)
         for logger in self.loggers:
             logger.epoch(record)
@@ -341,6 +352,19 @@ class _Run:
 _COUNTERS = ("epoch", "position", "step", "best_loss", "waited")
 
 
+def _check_material(
+    parameters: Sequence[nn.Parameter], batches: Batches, validation: Batches | None
+) -> None:
+    if not parameters:
+        raise InputError(
+            "No parameter of the model requires a gradient, so there is nothing to train. Call "
+            "requires_grad_() on those that are to learn."
+        )
+    for name, given in (("batches", batches), ("validation", validation)):
+        if given is not None and len(given) < 1:
+            raise InputError(f"`{name}` must have at least one batch an epoch, got {len(given)}.")
+
+
 def _groups(shares: Iterator[Share], size: int) -> Iterator[list[Share]]:
     while group := list(islice(shares, size)):
         yield group
@@ -352,6 +376,12 @@ def _detach(state: Any) -> Any:
         return state.detach()
     if isinstance(state, dict):
         return {key: _detach(value) for key, value in state.items()}
-    if isinstance(state, tuple | list):
+    if type(state) in (tuple, list):
         return type(state)(_detach(value) for value in state)
-    return state
+    if state is None or isinstance(state, int | float | str):
+        return state
+    # Of other types neither the tensors inside are known nor how a checkpoint would read them.
+    raise InputError(
+        "A state to carry must be a nest of tuples, lists, dictionaries, tensors and numbers, got "
+        f"{type(state).__name__}. Return one made of these from the loss function."
+    )

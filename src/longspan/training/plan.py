@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ class Loss(NamedTuple):
     Attributes:
         total: Sum of the losses of the batch, a scalar.
         weight: Number of terms in the sum.
-        state: What to carry to the next batch: any nest of tensors, or None.
+        state: What to carry to the next batch: any nest of tuples, lists, dictionaries, tensors
+            and numbers, or None.
         errors: What a validation is judged by in place of the loss, the lower the better: sums
             and their weights, of which the mean of all ratios is taken. None judges by the loss.
     """
@@ -77,9 +79,31 @@ def check(plan: Plan, validated: bool) -> None:
     Raises:
         InputError: If it cannot.
     """
-    for name in ("max_epochs", "max_steps", "accumulate", "patience"):
-        value = getattr(plan, name)
-        if value is not None and value < 1:
-            raise InputError(f"`{name}` must be at least 1, got {value!r}.")
+    for name, least in _WHOLE.items():
+        check_whole(name, getattr(plan, name), least)
+    if not isinstance(plan.clipping, Clipping):
+        raise InputError(
+            f"`clipping` must be a Clipping, got {plan.clipping!r}. Clipping(norm=1.0) is usual, "
+            "and Clipping() clips nothing."
+        )
     if not validated and (plan.patience or plan.schedule == "plateau"):
         raise InputError("patience and the plateau schedule need a validation part.")
+
+
+#: Numbers of a plan that count something, and the least they may be.
+_WHOLE = {"max_epochs": 1, "max_steps": 1, "accumulate": 1, "patience": 1, "warmup_steps": 0}
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what does not count: the loop would wait for a number of steps that never comes.
+
+    Args:
+        name: What the caller calls it.
+        value: The number; None is allowed.
+        least: The least that it may be.
+
+    Raises:
+        InputError: If it is no whole number, or below `least`.
+    """
+    if value is not None and not (isinstance(value, Integral) and int(value) >= least):
+        raise InputError(f"`{name}` must be a whole number, at least {least}, got {value!r}.")
