@@ -125,10 +125,15 @@ def test_other_calls_go_the_long_way(layer, x, prepared_runs, call: Callable):
 def test_training_goes_the_long_way(layer, x, prepared_runs):
     with PackedWeights():
         assert layer(x)[0].requires_grad
-        layer.train().dropout = 0.5
-        with torch.no_grad():
-            assert not torch.equal(layer(x)[0], layer(x)[0])
     assert not prepared_runs
+
+
+@pytest.mark.parametrize("name", ["dropout", "zoneout", "recurrent_dropout", "update_dropout"])
+def test_masks_are_drawn_anew_in_training(name, x):
+    layer = longspan.nn.LSTM(3, 5, 2, **{name: 0.5})
+    with torch.no_grad(), PackedWeights():
+        assert torch.equal(layer.eval()(x)[0], layer(x)[0])
+        assert not torch.equal(layer.train()(x)[0], layer(x)[0])
 
 
 def test_options_that_change_are_noticed(x):

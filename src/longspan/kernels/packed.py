@@ -28,9 +28,9 @@ class PackedWeights:
 
     The kernels read weights in an order of their own, and bringing them into it takes as long as a
     few steps of a small batch: most of a call of one step, a tenth of one of fifty. Inside, calls
-    without gradients keep the order that the first one made; layers in evaluation mode also keep
-    what Python finds out about a call, which takes longer than a step of a small layer, where it is
-    one without lengths, resets or recorded gates. Weights that torch's operations change
+    without gradients keep the order that the first one made. Layers that draw no masks also keep
+    what Python finds out about a call, which takes longer than a step of a small layer; but calls
+    with lengths, resets or recorded gates find it out again. Weights that torch's operations change
     inside (an optimizer's step, ``load_state_dict``) are noticed, and packed anew; a change behind
     its back (through ``weight.data`` or numpy) is not. One object may be entered many times, also
     by several threads at once; it keeps the weights, and as much memory again, until it goes.

@@ -16,12 +16,11 @@ from torch.nn.utils.rnn import PackedSequence
 from longspan import kernels
 from longspan.cells import Cell, LayerNorm, Layout, Noise, Normaliser
 from longspan.cells.cell import State
-from longspan.errors import InputError
 from longspan.nn import init as initialisers
 from longspan.nn.normalisation import BatchNorm
+from longspan.nn.options import check_fits_cell, check_options, probability, zoneout_pair
 from longspan.nn.ragged import Batch, arrange, restore
 
-INITS = ("torch", "orthogonal", "chrono", "identity")
 #: Longest dependency that ``init="chrono"`` assumes, in steps.
 CHRONO_LONGEST = 784.0
 #: Time steps with statistics of their own under ``batch_norm="recurrent"``.
@@ -88,17 +87,17 @@ class Recurrent(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        _check_options(input_size, hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
-        _check_fits_cell(cell, hidden_size, proj_size, bias, init, forget_bias)
+        check_options(input_size, hidden_size, num_layers, proj_size, init, batch_norm, layer_norm)
+        check_fits_cell(cell, hidden_size, proj_size, bias, init, forget_bias)
         self.cell = cell
         self.input_size, self.hidden_size = input_size, hidden_size
         self.num_layers, self.bias, self.batch_first = num_layers, bias, batch_first
-        self.dropout = _probability("dropout", dropout)
+        self.dropout = probability("dropout", dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self.layer_norm, self.batch_norm = layer_norm, batch_norm
-        self.zoneout = _zoneout(zoneout)
-        self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
-        self.update_dropout = _probability("update_dropout", update_dropout)
+        self.zoneout = zoneout_pair(zoneout)
+        self.recurrent_dropout = probability("recurrent_dropout", recurrent_dropout)
+        self.update_dropout = probability("update_dropout", update_dropout)
         self.forget_bias, self.init = forget_bias, init
         #: The cell's parameters and what they are called here, a list a layer and direction.
         self._parameter_names: list[list[tuple[str, str]]] = []
@@ -263,7 +262,7 @@ class Recurrent(nn.Module):
 
     def _prepared(self, batch: Batch) -> list[kernels.PreparedLayer] | None:
         """Return all layers and directions with their weights packed, where that may be done."""
-        if self.training or self.batch_norm:
+        if self.batch_norm or (self.training and self._is_noisy):
             return None
         if batch.lengths is not None or batch.reset is not None:
             return None
@@ -278,9 +277,13 @@ class Recurrent(nn.Module):
             ],
         )
 
+    @property
+    def _is_noisy(self) -> bool:
+        return any(self.zoneout) or bool(self.recurrent_dropout or self.update_dropout)
+
     def _noise(self, x: Tensor, state: State) -> Noise:
         zone_c, zone_h = self.zoneout
-        if not (zone_c or zone_h or self.recurrent_dropout or self.update_dropout):
+        if not self._is_noisy:
             return _NO_NOISE
         sizes = self.cell.state_sizes(self.hidden_size)
         shape = x.shape[:2]
@@ -330,70 +333,3 @@ _DEFAULTS = {
 
 def _suffix(layer: int, direction: int) -> str:
     return f"l{layer}" + ("_reverse" if direction else "")
-
-
-def _probability(name: str, value: float) -> float:
-    if not 0.0 <= value <= 1.0 or (name != "dropout" and value == 1.0):
-        raise InputError(f"`{name}` must be a probability, at least 0 and below 1, got {value!r}.")
-    return float(value)
-
-
-def _zoneout(value: float | Sequence[float]) -> tuple[float, float]:
-    pair = (value, value) if isinstance(value, int | float) else tuple(value)
-    if len(pair) != 2:
-        raise InputError(
-            f"`zoneout` must be one number or a pair (cell, hidden), got {len(pair)} numbers."
-        )
-    return _probability("zoneout", pair[0]), _probability("zoneout", pair[1])
-
-
-def _check_fits_cell(
-    cell: Cell,
-    hidden_size: int,
-    proj_size: int,
-    bias: bool,
-    init: str,
-    forget_bias: float | None,
-) -> None:
-    """Refuse what the cell would silently ignore."""
-    if proj_size and cell.state_sizes(hidden_size)[0] != proj_size:
-        raise InputError("`proj_size` is for the LSTM alone. Leave it out.")
-    if forget_bias is not None and not (bias and "f" in cell.gates):
-        raise InputError(
-            f"`forget_bias` = {forget_bias} needs an LSTM with a forget gate and bias=True. Leave "
-            "it out."
-        )
-    if init == "chrono" and not (bias and {"f", "z"} & set(cell.gates)):
-        raise InputError(
-            "init='chrono' sets the bias of a forget or update gate, so it needs an LSTM or GRU "
-            "with that gate and bias=True. Choose another init."
-        )
-
-
-def _check_options(
-    input_size: int,
-    hidden_size: int,
-    num_layers: int,
-    proj_size: int,
-    init: str,
-    batch_norm: str | None,
-    layer_norm: bool,
-) -> None:
-    if min(input_size, hidden_size, num_layers) < 1:
-        raise InputError(
-            "`input_size`, `hidden_size` and `num_layers` must be at least 1, got "
-            f"{input_size}, {hidden_size} and {num_layers}."
-        )
-    if not 0 <= proj_size < hidden_size:
-        raise InputError(
-            f"`proj_size` must be 0 (none) or smaller than hidden_size = {hidden_size}, got "
-            f"{proj_size}."
-        )
-    if init not in INITS:
-        raise InputError(f"`init` must be one of {', '.join(INITS)}, got {init!r}.")
-    if batch_norm not in (None, "sequence", "recurrent"):
-        raise InputError(
-            f"`batch_norm` must be None, 'sequence' or 'recurrent', got {batch_norm!r}."
-        )
-    if batch_norm and layer_norm:
-        raise InputError("Choose one of layer_norm and batch_norm; they act at the same places.")
