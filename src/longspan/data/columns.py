@@ -26,7 +26,7 @@ ZONED = tuple(
     f"%Y-%m-%d{between}{clock}%#z"
     for between in "T " for clock in ("%H:%M:%S", "%H:%M:%S%.f", "%H:%M")
 )  # fmt: skip
-_ZONE = r":\S*(?:Z|[+-]\d\d(?::?\d\d)?)$"
+_ZONE = r"(?:Z|[+-]\d\d(?::?\d\d)?)$"
 TIME_NAMES = {"ds", "date", "datetime", "time", "timestamp", "month", "day", "week", "year"}
 #: Rows that a message names.
 SHOWN = 3
@@ -139,7 +139,7 @@ def _without_zone(times: pl.Series) -> tuple[pl.Series, str]:
 def has_zone(column: pl.Series) -> bool:
     """Return whether the first text of a column of times ends with a zone, such as +01:00 or Z."""
     first = column.drop_nulls().head(1)
-    return len(first) > 0 and bool(first.str.contains(_ZONE).all())
+    return len(first) > 0 and bool(first.str.contains(rf":\S*{_ZONE}").all())
 
 
 def _parse_text(column: pl.Series) -> pl.Series | None:
@@ -147,7 +147,7 @@ def _parse_text(column: pl.Series) -> pl.Series | None:
     if column.str.contains(r"^\d{4}-\d{1,2}$").all():
         column = column + "-01"
     if has_zone(column):
-        local = _parse(column.str.replace(r"(?:Z|[+-]\d\d(?::?\d\d)?)$", ""), FORMATS)
+        local = _parse(column.str.replace(_ZONE, ""), FORMATS)
         if local is not None and are_dates(local):
             return local
         return _parse(column, ZONED)
@@ -274,10 +274,6 @@ def categories_of(column: pl.Series) -> tuple[str, ...] | None:
     return tuple(sorted(str(v) for v in column.cast(pl.String).drop_nulls().unique().to_list()))
 
 
-def _lower(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.lower() for word in words)
-
-
 def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
     """Return a covariate as inputs, (n, 1), or (n, categories) with a one.
 
@@ -288,9 +284,10 @@ def encode(column: pl.Series, categories: tuple[str, ...] | None) -> np.ndarray:
 
     if categories is None:
         return numeric(column, "covariate")[:, None]
-    if {c.lower() for c in categories} <= {"true", "false"}:
+    lower = tuple(c.lower() for c in categories)
+    if set(lower) <= {"true", "false"}:
         truth = column.cast(pl.Boolean) if column.dtype.is_numeric() else column
-        column, categories = truth.cast(pl.String).str.to_lowercase(), _lower(categories)
+        column, categories = truth.cast(pl.String).str.to_lowercase(), lower
     text = column.cast(pl.String)
     inputs = [(text == c).cast(pl.Float32).fill_null(float("nan")).to_numpy() for c in categories]
     return np.stack(inputs, -1) if inputs else np.zeros((len(column), 0), np.float32)

@@ -56,11 +56,9 @@ class Rows:
     running: list[int]
 
     @classmethod
-    def of(cls, scores: Tensor, lengths: Tensor | None) -> Rows:
-        """Return the rows of (T, B, K) scores; None means that all are full."""
-        steps, batch = scores.shape[:2]
-        if lengths is None:
-            lengths = torch.full((batch,), steps, device=scores.device)
+    def of(cls, scores: Tensor, lengths: Tensor) -> Rows:
+        """Return the rows of (T, B, K) scores with these lengths, (B,)."""
+        steps = len(scores)
         order = lengths.argsort(descending=True, stable=True)
         lengths = lengths[order]
         running = (lengths > torch.arange(steps, device=scores.device)[:, None]).sum(1).tolist()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from longspan.errors import InputError, unknown_name
 from longspan.nn.layers import LSTM
-from longspan.nn.ragged import as_lengths
+from longspan.nn.ragged import every_length
 
 ENCODERS = ("cnn", "lstm")
 
@@ -83,11 +83,10 @@ class CharacterEncoder(nn.Module):
                 "side by side, their characters below each other."
             )
         count, words = characters.shape
-        known = as_lengths(lengths, characters)
-        full = characters.new_full((words,), count) if known is None else known
+        known = every_length(lengths, characters)
         if count == 0 or words == 0:
             return self.embedding.weight.new_zeros(words, self.output_size)
-        inside = torch.arange(count, device=characters.device)[:, None] < full
+        inside = torch.arange(count, device=characters.device)[:, None] < known
         x = self.embedding(torch.where(inside, characters, 0)) * inside[..., None]
         if self.kind == "lstm":
             _, (h, _) = self.lstm(x, lengths=known)

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from longspan.nn.ragged import as_lengths
+from longspan.nn.ragged import every_length
 
 
 class SequenceNorm(nn.Module):
@@ -140,9 +140,7 @@ class SequenceConvolutions(nn.Module):
         Raises:
             InputError: If there is not one length from 0 to T for each row.
         """
-        known = as_lengths(lengths, x)
-        if known is None:
-            known = torch.full((x.shape[1],), len(x), device=x.device)
+        known = every_length(lengths, x)
         valid = (torch.arange(len(x), device=x.device) < known[:, None])[:, None]
         x, inside = torch.where(valid, x.permute(1, 2, 0), 0.0), valid.to(x.dtype)
         layers = zip(self.convolutions, self.norms, self.reaches, strict=True)

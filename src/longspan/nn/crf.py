@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from longspan.errors import InputError
 from longspan.nn import chain
 from longspan.nn.chain import Potentials, Rows
-from longspan.nn.ragged import as_lengths
+from longspan.nn.ragged import every_length
 
 Lengths = Tensor | Sequence[int] | None
 
@@ -145,7 +145,7 @@ class CRF(nn.Module):
                 f"`scores` must have shape (T, B, K) with K = {self.num_labels}, got "
                 f"{tuple(scores.shape)}."
             )
-        rows = Rows.of(scores, as_lengths(lengths, scores))
+        rows = Rows.of(scores, every_length(lengths, scores))
         with torch.no_grad():
             chain.check_possible(rows, self._potentials())
         return rows

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from longspan.errors import InputError, unknown_name
-from longspan.nn.ragged import as_lengths
+from longspan.nn.ragged import every_length
 
 POOLINGS = ("last", "mean", "max", "attention")
 
@@ -53,10 +53,7 @@ class Pooling(nn.Module):
         Raises:
             InputError: If there is not one length from 0 to T for each row.
         """
-        known = as_lengths(lengths, h)
-        if known is None:
-            known = torch.full((h.shape[1],), len(h), device=h.device)
-        return self._pool(h, known)
+        return self._pool(h, every_length(lengths, h))
 
     def _pool(self, h: Tensor, lengths: Tensor) -> Tensor:
         if not len(h):

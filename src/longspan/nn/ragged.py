@@ -183,6 +183,12 @@ def as_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | No
     return None if bool((values == len(x)).all()) else values.to(x.device)
 
 
+def every_length(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor:
+    """Return lengths (B,) for x (T, B, …), as `as_lengths`; T where all rows are full."""
+    known = as_lengths(lengths, x)
+    return torch.full((x.shape[1],), len(x), device=x.device) if known is None else known
+
+
 def _reset(layer: Recurrent, reset: Any, input: Tensor) -> Tensor | None:
     if reset is None:
         return None
