@@ -1,7 +1,7 @@
 """Finds the compiled kernels, which are missing where there was no compiler at install time.
 
-The environment variable ``LONGSPAN_ISA`` forces the build for an instruction set: ``avx512``,
-``avx2`` or ``baseline``.
+The environment variable ``LONGSPAN_ISA`` forces the build for an instruction set: ``amx``,
+``avx512bf16``, ``avx512``, ``avx2`` or ``baseline``.
 """
 
 from __future__ import annotations

@@ -17,11 +17,14 @@ struct Sums {
     x_width = pass.planes.x_count * pass.Hp;
     h_width = pass.planes.h_count * pass.Hp;
     fed_width = pass.planes.sigmoids * pass.Hp;
-    ih = arena.take<float>(p.x_is_gates ? 0 : p.I * x_width);
-    hh = arena.take<float>(p.P * h_width);
-    n = arena.take<float>(resets_first(p) ? p.H * pass.Hp : 0);
-    hr = arena.take<float>(p.weight_hr ? p.P * pass.Hp : 0);
-    gg = arena.take<float>(p.weight_gg ? fed_width * fed_width : 0);
+    const auto take = [&](index rows, index width) {
+      return arena.take<float>(round_up(rows, kTile) * width);
+    };
+    ih = take(p.x_is_gates ? 0 : p.I, x_width);
+    hh = take(p.P, h_width);
+    n = take(resets_first(p) ? p.H : 0, pass.Hp);
+    hr = take(p.weight_hr ? p.P : 0, pass.Hp);
+    gg = take(p.weight_gg ? fed_width : 0, fed_width);
     x_bias = arena.take<float>(x_width);
     h_bias = arena.take<float>(h_width);
   }
@@ -36,9 +39,11 @@ struct Job {
     begin = smaller(width, count * thread / threads * kPanel * W);
     end = smaller(width, count * (thread + 1) / threads * kPanel * W);
   }
+  void clear_row(float* sums) const {
+    for (index m = begin; m < end; m += W) store(sums + m, vec{});
+  }
   void clear(float* sums, index n) const {
-    for (index k = 0; k < n; ++k)
-      for (index m = begin; m < end; m += W) store(sums + k * width + m, vec{});
+    for (index k = 0; k < round_up(n, kTile); ++k) clear_row(sums + k * width);
   }
 };
 
@@ -76,8 +81,8 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
   const index inputs = p.x_is_gates ? 0 : p.I;
   x.clear(sums.ih, inputs);
   h.clear(sums.hh, p.P);
-  x.clear(sums.x_bias, 1);
-  h.clear(sums.h_bias, 1);
+  x.clear_row(sums.x_bias);
+  h.clear_row(sums.h_bias);
   if (sums.n) units.clear(sums.n, resets_first(p) ? p.H : 0);
   if (p.weight_hr) units.clear(sums.hr, p.P);
   if (p.weight_gg) fed.clear(sums.gg, sums.fed_width);

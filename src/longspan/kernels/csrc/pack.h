@@ -1,9 +1,8 @@
 // Weights from torch's layout to panels (product.h), and gradients back.
 #pragma once
 
-#include <utility>
-
 #include "product.h"
+#include "transpose.h"
 
 namespace longspan::LONGSPAN_ISA {
 
@@ -14,34 +13,6 @@ struct Axis {
   const int* order;
   index size, padded;
 };
-
-// Blocks of D lanes from a and b by turns: every even block of each, or if `odd` every odd one. The
-// lanes are constants in the code, since they would otherwise be made anew at every call.
-template <int D, bool odd, std::size_t... lane>
-LONGSPAN_INLINE vec alternate(vec a, vec b, std::index_sequence<lane...>) {
-#if defined(__clang__)
-  return __builtin_shufflevector(a, b, (lane & D ? W + lane - D : lane) + odd * D...);
-#else
-  return __builtin_shuffle(
-      a, b, ivec{static_cast<std::int32_t>((lane & D ? W + lane - D : lane) + odd * D)...});
-#endif
-}
-
-// Turn W vectors of W floats by 90 degrees: row i, lane j becomes row j, lane i.
-template <int D = 1>
-LONGSPAN_INLINE void transpose(vec (&rows)[W]) {
-  if constexpr (D < W) {
-    constexpr std::make_index_sequence<W> lanes{};
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) {
-      if (i & D) continue;
-      const vec a = rows[i], b = rows[i + D];
-      rows[i] = alternate<D, false>(a, b, lanes);
-      rows[i + D] = alternate<D, true>(a, b, lanes);
-    }
-    transpose<2 * D>(rows);
-  }
-}
 
 // Vector q of the packed columns is block q / segments of segment q % segments, so that all gates
 // of a block of units lie in one panel.
@@ -62,7 +33,7 @@ LONGSPAN_INLINE int per_panel_of(const Axis& columns) { return columns.segments 
 // Floats, or words of pairs, along the sum.
 LONGSPAN_INLINE index words_of(const Axis& sums, bool pairs) {
   const index count = sums.segments * sums.padded;
-  return pairs ? (count + 1) / 2 : count;
+  return pairs ? round_up((count + 1) / 2, kTile) : count;
 }
 LONGSPAN_INLINE index packed_size(const Axis& columns, const Axis& sums, bool pairs) {
   return vectors_of(columns) * W * words_of(sums, pairs);
@@ -132,6 +103,13 @@ void pack_panel_turned(float* out, const float* weight, index stride, const Axis
   }
 }
 
+// Zeros after a panel's last word.
+inline void pad_panel(float* panel, const Axis& sums, index words, index vectors) {
+  const index filled = (sums.segments * sums.padded + 1) / 2;
+  std::memset(panel + filled * vectors * W, 0,
+              static_cast<std::size_t>((words - filled) * vectors * W) * sizeof(float));
+}
+
 // Pack the share `part` of `parts` of a weight. `turned` says that the weight's rows are the packed
 // matrix's columns (as in W h) and not its sums (as in gradients · W).
 inline void pack(float* out, const float* weight, index stride, bool turned, const Axis& columns,
@@ -144,7 +122,9 @@ inline void pack(float* out, const float* weight, index stride, bool turned, con
     const int width = static_cast<int>(smaller(per_panel, vectors - first));
     const auto pack_panel = turned ? pairs ? pack_panel_turned<true> : pack_panel_turned<false>
                             : pairs ? pack_panel_straight<true> : pack_panel_straight<false>;
-    pack_panel(out + first * W * k, weight, stride, columns, sums, first, width);
+    float* data = out + first * W * k;
+    pack_panel(data, weight, stride, columns, sums, first, width);
+    if (pairs) pad_panel(data, sums, k, width);
   }
 }
 

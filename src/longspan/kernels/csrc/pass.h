@@ -280,7 +280,7 @@ struct Pass {
   // For the rows of any product, or the pairs of rows of a gradient's; `rows` is at least kRowBlock.
   WordRows reserve_words(Arena& arena, index rows) const {
     const index values = widest > p.I ? widest : p.I;
-    const index product = rows * round_up((values + 1) / 2, W);
+    const index product = round_up(rows, 2 * kTile) * round_up((values + 1) / 2, W);
     const index gradient = kRowBlock / 2 * (round_up(p.I, W) + round_up(widest, W));
     float* data = arena.take<float>(product > gradient ? product : gradient);
     return {data, arena.take<const float*>(rows)};

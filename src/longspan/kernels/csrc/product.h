@@ -1,16 +1,15 @@
 // Matrix products in the shapes that recurrent networks need: a few rows (of states, anywhere in
 // memory) times a packed weight matrix, and the sum over many rows that makes a weight's gradient.
-//
-// A weight matrix is packed as panels of up to 4 vectors of columns, each panel as [k][vector][W],
-// so that the innermost loop reads it in order. One tile of up to 8 rows by one panel stays in
-// registers for the whole sum over k.
+// One tile of up to 8 rows by one panel stays in registers for the whole sum over k.
 #pragma once
 
-#include "bfloat16.h"
+#include "operands.h"
+#if defined(__AMX_BF16__)
+#include "tiles.h"
+#endif
 
 namespace longspan::LONGSPAN_ISA {
 
-constexpr int kPanel = 4;  // vectors of columns
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kRegisters = 24;  // accumulators; the rest holds operands
 #else
@@ -20,29 +19,6 @@ constexpr int kMaxTileRows = 8;
 constexpr int tile_rows(int vectors) {
   return kRegisters / vectors < kMaxTileRows ? kRegisters / vectors : kMaxTileRows;
 }
-
-// Columns are counted in vectors. `offset` says where each goes in a row of the result; null means
-// one after the other.
-struct Packed {
-  const float* data;
-  index k;
-  index count;  // values of a row that it is multiplied with: k, or up to 2 k of pairs
-  index vectors;
-  int per_panel;
-  const index* offset;
-};
-
-LONGSPAN_INLINE index panels(const Packed& m) { return (m.vectors + m.per_panel - 1) / m.per_panel; }
-
-enum class Start { zero, bias, result };  // what a product is added to
-
-// What the rows of a result are: pointers, and how many values of each may be written.
-struct Result {
-  float* const* rows;
-  index width;
-  Start start;
-  const float* bias;  // laid out as a row of the result
-};
 
 // Call f(r, v) for a whole tile, unrolled, so that its sums never leave the registers.
 template <int R, int N, class F>
@@ -60,7 +36,7 @@ void tile(const float* const* a, const Packed& b, const float* panel, index firs
   vec sums[R][N];
   index place[N];
   for (int v = 0; v < N; ++v)
-    place[v] = b.offset ? b.offset[first_vector + v] : (first_vector + v) * W;
+    place[v] = place_of(b, first_vector + v);
   const bool whole = place[N - 1] + W <= c.width;
   if (c.start == Start::zero)
     for_tile<R, N>([&](int r, int v) { sums[r][v] = vec{}; });
@@ -105,7 +81,7 @@ LONGSPAN_INLINE void tile_of(index rows, const float* const* a, const Packed& b,
 
 template <int N, bool kPairs>
 void panel_product(index n, const float* const* a, const Packed& b, index panel, const Result& c) {
-  const float* data = b.data + panel * b.per_panel * W * b.k;
+  const float* data = panel_data(b, panel);
   const index first = panel * b.per_panel;
   // Tiles of equal height: 6 + 5 + 5 rows rather than 6 + 6 + 4.
   const index tiles = (n + tile_rows(N) - 1) / tile_rows(N);
@@ -140,14 +116,16 @@ inline void product(index n, const float* const* a, const Packed& b, index begin
     words.rows[row] = words.data + row * round_up(b.k, W);
     round_row(a[row], b.count, words.data + row * round_up(b.k, W));
   }
+#if defined(__AMX_BF16__)
+  tile_product(n, words, b, begin, end, c, backwards);
+#else
   product_of<true>(n, words.rows, b, begin, end, c, backwards);
+#endif
 }
 
 // A weight's gradient: sums over rows k of right[k][n] · left[k][m], added to sums[n][m]. Columns of
 // the left rows (the gates' gradients, padded) are the vectors, since there are always many; a panel
 // of them is copied together first.
-constexpr index kRowBlock = 128;
-
 template <int R, int N, bool kPairs>
 void gradient_tile(index rows, const float* panel, const float* const* right, index n, float* sums,
                    index width) {
@@ -186,31 +164,6 @@ inline void add_rows(index rows, const float* left, index stride, index begin, i
     for (index k = 0; k < rows; ++k) total += load(left + k * stride + m);
     store(sums + m, total);
   }
-}
-
-// What the left rows are multiplied with: `n` values of each right row, into sums[n][column].
-struct Right {
-  const float* const* rows;
-  index n;
-  float* sums;
-};
-
-// The panel of left rows: as they are, or each two as one row of pairs.
-template <int N, bool kPairs>
-LONGSPAN_INLINE void copy_panel(index rows, const float* left, index stride, float* panel,
-                                vec (&total)[N]) {
-  for (index k = 0; k < rows; k += kPairs ? 2 : 1)
-    for (int v = 0; v < N; ++v, panel += W) {
-      const vec values = load(left + k * stride + v * W);
-      total[v] += values;
-      if constexpr (kPairs) {
-        const vec next = k + 1 < rows ? load(left + (k + 1) * stride + v * W) : vec{};
-        total[v] += next;
-        store(panel, pair(values, next));
-      } else {
-        store(panel, values);
-      }
-    }
 }
 
 template <int N, bool kPairs>
@@ -253,13 +206,15 @@ void gradient_product_of(index rows, const float* left, index stride, index begi
 }
 
 // … where both sides are float32; with memory for words, they are rounded to pairs of rows first.
-constexpr int kMostRights = 2;
 inline void gradient_product(index rows, const float* left, index stride, index begin, index end,
                              const Right* right, int rights, index width, float* column_sums,
                              const WordRows& words) {
   if (!words.data)
     return gradient_product_of<false>(rows, left, stride, begin, end, right, rights, width,
                                       column_sums);
+#if defined(__AMX_BF16__)
+  tile_gradient(rows, left, stride, begin, end, right, rights, width, column_sums, words.data);
+#else
   Right rounded[kMostRights];
   float* data = words.data;
   const float** pointers = words.rows;
@@ -272,6 +227,7 @@ inline void gradient_product(index rows, const float* left, index stride, index 
     }
   }
   gradient_product_of<true>(rows, left, stride, begin, end, rounded, rights, width, column_sums);
+#endif
 }
 
 }  // namespace longspan::LONGSPAN_ISA

@@ -44,6 +44,15 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set_source_files_properties(${CSRC}/isa/online/avx512bf16.cpp PROPERTIES COMPILE_OPTIONS
       "${AVX512};-mavx512bf16;-ffp-contract=off")
   endif()
+  check_cxx_compiler_flag("-mamx-bf16 -mamx-tile" LONGSPAN_HAS_AMX)
+  if(LONGSPAN_HAS_BFLOAT16 AND LONGSPAN_HAS_AMX AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    target_sources(longspan_kernels PRIVATE ${CSRC}/isa/amx.cpp ${CSRC}/isa/online/amx.cpp)
+    target_compile_definitions(longspan_kernels PUBLIC LONGSPAN_AMX)
+    set_source_files_properties(${CSRC}/isa/amx.cpp PROPERTIES COMPILE_OPTIONS
+      "${AVX512};-mavx512bf16;-mamx-tile;-mamx-bf16")
+    set_source_files_properties(${CSRC}/isa/online/amx.cpp PROPERTIES COMPILE_OPTIONS
+      "${AVX512};-mavx512bf16;-mamx-tile;-mamx-bf16;-ffp-contract=off")
+  endif()
 endif()
 
 if(LONGSPAN_SANITIZE)

@@ -1,0 +1,2 @@
+#define LONGSPAN_ISA amx
+#include "../../learn.h"
