@@ -270,7 +270,6 @@ void check_builds(Case& c, int seed, float allowed) {
 
 int main(int argc, char** argv) {
   const int count = argc > 1 ? std::atoi(argv[1]) : 300;
-  set_thresholds({1, 1});
   for (int seed = 0; seed < count; ++seed) {
     Random random{std::mt19937(static_cast<unsigned>(seed))};
     Case c;
@@ -278,6 +277,7 @@ int main(int argc, char** argv) {
     choose_sizes(c, random);
     fill(c, random);
     c.packed = seed % 2;
+    set_thresholds({1, 1, seed % 3 ? index{1} << 19 : 0});
     // A kink has no slope, and layer normalisation of few values bends too much for differences.
     const bool smooth = !(c.p.cell.kind == Kind::rnn && c.p.cell.relu) && !c.p.norm_ih;
     if (smooth) check_slope(c, *available_kernels()[0], random, seed);

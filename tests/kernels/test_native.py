@@ -136,6 +136,17 @@ def test_long_and_wide(kind):
     check(Case(kind, frozenset({"bias"}), T=2, B=300, H=5, threads=2))
 
 
+@pytest.mark.parametrize("own_sums", [0, 1 << 19])
+@pytest.mark.parametrize("kind", CELLS)
+def test_sums_of_weights_gradients_of_all_threads_or_of_each_group(kind, own_sums):
+    """Groups of unequal lengths, some of whose rows have none, and with more chunks than others."""
+    _native.set_thresholds(1, 1, own_sums)
+    for option in (*FLAGS[kind], *OUTSIDE):
+        case = Case(kind, frozenset({option, "bias", "lengths"}), T=41, B=33, H=21, threads=3)
+        check(case)
+        check(replace(case, T=1, B=3, H=5, threads=4))
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_same_threads_same_bits(kind):
     _native.set_thresholds(1, 1)
@@ -266,6 +277,20 @@ def test_environment_variable_forces_a_build():
         assert fine or "this processor can run" in run.stderr
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_backward_runs_again_on_what_forward_kept_and_frees_it_at_last(layer_norm):
+    layer, x = LSTM(3, 5, layer_norm=layer_norm), torch.randn(9, 3, 3, requires_grad=True)
+    output = layer(x)[0]
+    inputs = (x, *layer.parameters())
+    first = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
+    again = torch.autograd.grad(output.sum(), inputs, retain_graph=True)
+    assert output.grad_fn.saved is not None
+    last = torch.autograd.grad(output.sum(), inputs)
+    assert output.grad_fn.saved is None
+    for a, b, c in zip(first, again, last, strict=True):
+        assert torch.equal(a, b) and torch.equal(a, c)
+
+
 @pytest.mark.parametrize("lengths", [None, [9, 0, 4]])
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_hooks_on_saved_tensors_get_all_that_backward_needs(lengths, layer_norm):
@@ -278,12 +303,15 @@ def test_hooks_on_saved_tensors_get_all_that_backward_needs(lengths, layer_norm)
         return layer(x, lengths=lengths)[0].square()
 
     expected = torch.autograd.grad(run(x).sum(), inputs)
+    def elsewhere(saved):  # a copy that begins within a cache line
+        return torch.cat([saved.new_zeros(1), saved.flatten()])[1:].view(saved.shape)
+
     runs = {
-        "checkpoint": lambda: checkpoint(run, x, use_reentrant=False),
-        "hooks": lambda: run(x),
+        "checkpoint": (lambda: checkpoint(run, x, use_reentrant=False), nullcontext()),
+        "hooks": (lambda: run(x), saved_tensors_hooks(lambda t: t, lambda t: t)),
+        "moved": (lambda: run(x), saved_tensors_hooks(elsewhere, lambda t: t)),
     }
-    for name, forward in runs.items():
-        hooks = saved_tensors_hooks(lambda t: t, lambda t: t) if name == "hooks" else nullcontext()
+    for forward, hooks in runs.values():
         with hooks:
             output = forward()
         scan = output.grad_fn

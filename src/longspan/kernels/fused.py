@@ -39,7 +39,7 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 class _Scan(torch.autograd.Function):
-    """The kernels in eager mode. Backward overwrites what forward kept, so it runs once."""
+    """The kernels in eager mode."""
 
     @staticmethod
     def forward(ctx: Any, program: Program, flow: Flow | None, *tensors: Tensor) -> Any:  # type: ignore[override]
@@ -66,11 +66,9 @@ class _Scan(torch.autograd.Function):
             with torch.enable_grad():
                 found = differentiable_gradients(run, tensors, wanted, gradients, again=twice)
             return (None, None, *found)
-        saved, ctx.saved = ctx.saved, None
-        if kept:
-            saved = kept[0].clone()  # backward overwrites it, and the hooks may hold on to it
-        elif saved is None:  # a second backward through the same graph
-            (output, *_), saved = native.forward(ctx.program, tensors, training=True)
+        saved = kept[0] if kept else ctx.saved
+        if not torch._C._autograd._get_current_graph_task_keep_graph():  # type: ignore[attr-defined]
+            ctx.saved = None  # as torch frees saved tensors, though the loss may live on
         found = native.backward(ctx.program, tensors, output, saved, gradients, wanted, ctx.flow)
         return (None, None, *found)
 
@@ -112,8 +110,7 @@ def _scan_backward_op(
     """Return the gradients of all tensors but the `CONSTANTS`."""
     what = Program.from_text(program)
     wanted = [name not in CONSTANTS for name in what.names]
-    # A graph may run backward again, so what forward kept must stay as it is.
-    found = native.backward(what, tensors, output, saved.clone(), gradients, wanted)
+    found = native.backward(what, tensors, output, saved, gradients, wanted)
     return [g for g in found if g is not None]
 
 

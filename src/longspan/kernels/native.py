@@ -60,7 +60,7 @@ def forward_into(program: Program, tensors: Sequence[Tensor], saved: Tensor) -> 
     """Return the outputs; what backward needs goes to `saved`."""
     given = _as_read(program, tensors)  # kept while C++ knows the addresses
     outputs, arguments = _forward_arguments(program, given)
-    program.routine.forward_into(*arguments, _aligned(saved))
+    program.routine.forward_into(*arguments, saved.data_ptr())
     return outputs
 
 
@@ -75,7 +75,7 @@ def backward(
 ) -> list[Tensor | None]:
     """Return the gradients of the wanted tensors from those of the outputs.
 
-    Overwrites `saved`, and adds to `flow`.
+    Adds to `flow`.
     """
     given = _as_read(program, tensors)
     room = None
@@ -96,7 +96,7 @@ def backward(
         output.data_ptr(), output.stride(),
         [_address(first), *map(_address, incoming)], _strides(first),
         [_address(t) for t in found], _strides(found[0]),
-        saved.address if hasattr(saved, "address") else _aligned(saved), _address(room),
+        saved.address if hasattr(saved, "address") else saved.data_ptr(), _address(room),
     )  # fmt: skip
     return found
 
@@ -168,8 +168,3 @@ def _address(tensor: Tensor | None) -> int:
 
 def _strides(tensor: Tensor | None) -> tuple[int, ...]:
     return _NO_STRIDES if tensor is None else tensor.stride()
-
-
-def _aligned(buffer: Tensor) -> int:
-    """Return the first address in a buffer at which a cache line begins."""
-    return -(-buffer.data_ptr() // 64) * 64

@@ -64,30 +64,52 @@ inline void add_flows(const Pass& pass) {
     for (index k = 0; k < 2 * pass.p.T; ++k) pass.p.flow[k] += pass.workers[thread].flow[k];
 }
 
+// The steps before `end` whose rows fit in memory together.
+inline Chunk chunk_before(const Group& group, index end) {
+  Chunk chunk{end, end};
+  while (chunk.begin > 0 &&
+         group.first[end] - group.first[chunk.begin - 1] <= chunk_capacity(group))
+    --chunk.begin;
+  return chunk;
+}
+
 template <class Cell>
-void backward_thread(Worker w) {
+void backward_thread(Worker w, const Gradients& gradients) {
   initial_states(w);
   initial_gradients(w);
-  for (index s = w.group.steps; s-- > 0;) {
-    const index n = w.group.active[s];
-    w.backwards = s & 1;
-    if (w.flow) measure_hidden(w, s, n);
-    Cell::backward(w, s, n);
-    cut_at_resets(w, s, n);
+  gradients.clear_sums();
+  w.chunk.begin = w.group.steps;
+  bool more = true;
+  while (more) {
+    w.chunk = chunk_before(w.group, w.chunk.begin);
+    for (index s = w.chunk.end; s-- > w.chunk.begin;) {
+      const index n = w.group.active[s];
+      w.backwards = s & 1;
+      if (w.flow) measure_hidden(w, s, n);
+      Cell::backward(w, s, n);
+      cut_at_resets(w, s, n);
+    }
+    if (!w.member) *w.m.chunk = w.chunk;
+    gradients.team.wait();
+    gradients.add_chunk();
+    gradients.write_inputs();
+    more = gradients.unfinished();
+    gradients.team.wait();
   }
-  w.wait();
   final_gradients(w);
 }
 
 template <class Cell>
-void run_backward(const Pass& pass, const Sums& sums) {
+void run_backward(const Pass& pass, const Teams& teams) {
   pass.prepare();
-  parallel(pass.threads(), [&](int thread) { backward_thread<Cell>(pass.worker(thread)); });
   parallel(pass.threads(), [&](int thread) {
-    weight_gradients(pass, sums, thread, pass.threads());
-    input_gradients(pass, thread, pass.threads());
+    backward_thread<Cell>(pass.worker(thread), Gradients(pass, teams, thread));
   });
-  small_gradients(pass, sums);
+  parallel(pass.threads(), [&](int thread) {
+    unpack_gradients(pass, teams, thread);
+    clear_padding(pass, thread);
+  });
+  small_gradients(pass, teams.sums[0]);
   if (pass.p.flow) add_flows(pass);
 }
 

@@ -86,8 +86,12 @@ NB_MODULE(_native, m) {
       }
     return false;
   });
-  m.def("set_thresholds", [](index thread, index barrier) { set_thresholds({thread, barrier}); },
+  m.def("set_thresholds",
+        [](index thread, index barrier, index own_sums) {
+          set_thresholds({thread, barrier, own_sums});
+        },
         "thread"_a = Thresholds{}.thread, "barrier"_a = Thresholds{}.barrier,
+        "own_sums"_a = Thresholds{}.own_sums,
         "Multiply-adds from which a second thread, and a barrier at every step, are used.");
   m.def("random_mask", [](std::uint64_t seed, std::uint32_t threshold, float value,
                           std::uintptr_t out, index n, int threads) {

@@ -1,151 +1,164 @@
-// The gradients of weights and inputs, from those of the gates at every step.
+// The gradients of weights and inputs, from those of the gates, a chunk of steps at a time.
 #pragma once
 
-#include "pass.h"
 #include "recurrence.h"
+#include "sums.h"
 
 namespace longspan::LONGSPAN_ISA {
 
-// Sums over all packed rows that make the gradients of weights; columns by planes.
-struct Sums {
-  index x_width, h_width, fed_width;
-  float *ih, *hh, *n, *hr, *gg;          // [right][column]
-  float *x_bias, *h_bias;                // column sums
+// One thread's share of what is done with each chunk.
+struct Gradients {
+  const Pass& pass;
+  const Team team;
+  const WorkerMemory& memory;
+  const OwnColumns own;
 
-  Sums(Arena& arena, const Pass& pass) {
-    const Problem& p = pass.p;
-    x_width = pass.planes.x_count * pass.Hp;
-    h_width = pass.planes.h_count * pass.Hp;
-    fed_width = pass.planes.sigmoids * pass.Hp;
-    const auto take = [&](index rows, index width) {
-      return arena.take<float>(round_up(rows, kTile) * width);
-    };
-    ih = take(p.x_is_gates ? 0 : p.I, x_width);
-    hh = take(p.P, h_width);
-    n = take(resets_first(p) ? p.H : 0, pass.Hp);
-    hr = take(p.weight_hr ? p.P : 0, pass.Hp);
-    gg = take(p.weight_gg ? fed_width : 0, fed_width);
-    x_bias = arena.take<float>(x_width);
-    h_bias = arena.take<float>(h_width);
-  }
-};
+  Gradients(const Pass& pass_, const Teams& teams, int thread)
+      : pass(pass_), team(teams.of(thread)), memory(pass.workers[thread]),
+        own(pass, team.sums, team.member, team.members) {}
 
-// One thread's columns of one product over all rows of all groups.
-struct Job {
-  index width, begin, end;
+  void clear_sums() const {
+    own.each(team.sums, [&](float* Sums::*piece, const Columns& columns, index rows) {
+      columns.each(rows, [&](index at) { store(team.sums.*piece + at, vec{}); });
+    });
+  }
 
-  Job(index width_, int thread, int threads) : width(width_) {
-    const index count = (width + kPanel * W - 1) / (kPanel * W);
-    begin = smaller(width, count * thread / threads * kPanel * W);
-    end = smaller(width, count * (thread + 1) / threads * kPanel * W);
+  // Call f(worker) for each group of the team; the worker sees its chunk, and has this thread's memory.
+  template <class F>
+  void for_groups(const F& f) const {
+    for (int g = team.first_group; g < team.first_group + team.groups; ++g) {
+      Worker w = pass.worker(g * pass.plan.split);
+      w.a = memory.a;
+      w.c = memory.c;
+      w.words = memory.words;
+      w.chunk = *w.m.chunk;
+      f(w);
+    }
   }
-  void clear_row(float* sums) const {
-    for (index m = begin; m < end; m += W) store(sums + m, vec{});
-  }
-  void clear(float* sums, index n) const {
-    for (index k = 0; k < round_up(n, kTile); ++k) clear_row(sums + k * width);
-  }
-};
 
-// For blocks of one part of all groups' packed rows: call fill(worker, k, s, j) for each row, which
-// sets the pointers of place k, then f(worker, first packed row, rows).
-template <class Fill, class F>
-void for_row_blocks(const Pass& pass, int thread, int part, int parts, const Fill& fill,
-                    const F& f) {
-  for (int g = 0; g < pass.plan.groups; ++g) {
-    Worker w = pass.worker(g * pass.plan.split);
-    w.a = pass.workers[thread].a;
-    w.c = pass.workers[thread].c;
-    w.words = pass.workers[thread].words;
-    const index total = w.group.first[w.group.steps];
-    const index begin = total * part / parts, end = total * (part + 1) / parts;
-    index k = 0, packed = 0;
-    for (index s = 0; s < w.group.steps; ++s)
-      for (index j = 0; j < w.group.active[s]; ++j, ++packed) {
-        if (packed < begin || packed >= end) continue;
-        fill(w, k++, s, j);
-        if (k < kRowBlock && packed + 1 < end) continue;
-        f(w, packed + 1 - k, k);
+  // Whether some group of the team has steps left.
+  bool unfinished() const {
+    bool found = false;
+    for_groups([&](const Worker& w) { found = found || w.chunk.begin > 0; });
+    return found;
+  }
+
+  // For blocks of the rows [begin, end) of a worker's chunk: fill(k, s, j) for each row, which sets the
+  // pointers of place k, then use(first row, rows).
+  template <class Fill, class Use>
+  static void for_blocks(const Worker& w, index begin, index end, const Fill& fill,
+                         const Use& use) {
+    index k = 0, row = 0;
+    for (index s = w.chunk.begin; s < w.chunk.end; ++s)
+      for (index j = 0; j < w.group.active[s]; ++j, ++row) {
+        if (row < begin || row >= end) continue;
+        fill(k++, s, j);
+        if (k < kRowBlock && row + 1 < end) continue;
+        use(row + 1 - k, k);
         k = 0;
       }
   }
-}
 
-inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int threads) {
-  const Problem& p = pass.p;
-  const Planes& planes = pass.planes;
-  const bool normal = p.norm_ih || p.norm_hh;
-  const bool together = pass.products_agree();
-  const Job x(sums.x_width, thread, threads), h(sums.h_width, thread, threads);
-  const Job units(pass.Hp, thread, threads), fed(sums.fed_width, thread, threads);
-  const index inputs = p.x_is_gates ? 0 : p.I;
-  x.clear(sums.ih, inputs);
-  h.clear(sums.hh, p.P);
-  x.clear_row(sums.x_bias);
-  h.clear_row(sums.h_bias);
-  if (sums.n) units.clear(sums.n, resets_first(p) ? p.H : 0);
-  if (p.weight_hr) units.clear(sums.hr, p.P);
-  if (p.weight_gg) fed.clear(sums.gg, sums.fed_width);
+  // What a chunk's rows add to the sums.
+  void add_chunk() const {
+    for_groups([&](Worker& w) {
+      add_main_products(w);
+      const Problem& p = pass.p;
+      const Sums& sums = team.sums;
+      if (resets_first(p))
+        add_product(w, w.m.d_gates.data, w.m.d_gates.stride, own.units, {w.a, p.H, sums.n},
+                    [&](index s, index j) { return w.row(w.m.saved.gates, s, j) + 3 * pass.Hp; });
+      if (p.weight_hr)
+        add_product(w, w.row(w.m.saved.projected, w.chunk.begin, 0), w.m.saved.projected.stride,
+                    own.units, {w.a, p.P, sums.hr},
+                    [&](index s, index j) { return w.chunk_row(w.m.d_output, s, j); });
+      if (p.weight_gg)
+        add_product(w, w.m.d_gates.data + pass.Hp, w.m.d_gates.stride, own.fed,
+                    {w.a, sums.fed_width, sums.gg},
+                    [&](index s, index j) { return w.fed_before(s, j); });
+    });
+  }
 
-  const auto block = [](const Rows& rows, index k) { return rows.data + k * rows.stride; };
-  for_row_blocks(
-      pass, thread, 0, 1,
-      [&](Worker& w, index k, index s, index j) {
-        w.a[k] = at(p.x, w.time(s, j), w.batch(j));
-        w.a[kRowBlock + k] = w.seen(s, j);
-      },
-      [&](Worker& w, index first, index rows) {
-        const Rows& left_x = p.norm_ih ? w.m.saved.ih : w.m.gradients;
-        const Rows& left_h = p.norm_hh ? w.m.saved.hh : w.m.gradients;
-        const Right right[2] = {{w.a, inputs, sums.ih}, {w.a + kRowBlock, p.P, sums.hh}};
-        if (together) {
-          gradient_product(rows, block(left_x, first), left_x.stride, x.begin, x.end, right, 2,
-                           x.width, sums.x_bias, w.words);
-          return;
-        }
-        gradient_product(rows, block(left_x, first), left_x.stride, x.begin, x.end, right, 1,
-                         x.width, normal ? nullptr : sums.x_bias, w.words);
-        const index shift = p.norm_hh ? 0 : planes.h_first * pass.Hp;
-        gradient_product(rows, block(left_h, first) + shift, left_h.stride, h.begin, h.end,
-                         right + 1, 1, h.width, normal ? nullptr : sums.h_bias, w.words);
-        if (!normal) return;
-        const Rows& d = w.m.gradients;
-        add_rows(rows, block(d, first), d.stride, x.begin, x.end, sums.x_bias);
-        if (pass.same_planes()) return;
-        add_rows(rows, block(d, first) + planes.h_first * pass.Hp, d.stride, h.begin, h.end,
-                 sums.h_bias);
-      });
-  if (resets_first(p))
-    for_row_blocks(
-        pass, thread, 0, 1,
-        [&](Worker& w, index k, index s, index j) {
-          w.a[k] = w.row(w.m.saved.gates, s, j) + 3 * pass.Hp;
+  // A share of the chunk's input gradients.
+  void write_inputs() const {
+    const Problem& p = pass.p;
+    if (!p.d_x.data) return;
+    for_groups([&](Worker& w) {
+      const index total = w.group.first[w.chunk.end] - w.group.first[w.chunk.begin];
+      for_blocks(
+          w, total * team.member / team.members, total * (team.member + 1) / team.members,
+          [&](index k, index s, index j) {
+            w.a[k] = x_gradients(w, s, j);
+            w.c[k] = at(p.d_x, w.time(s, j), w.batch(j));
+          },
+          [&](index, index rows) {
+            if (!p.x_is_gates)
+              return product(rows, w.a, pass.weights.ih, 0, panels(pass.weights.ih),
+                             {w.c, p.I, Start::zero, nullptr}, false, w.words);
+            for (index k = 0; k < rows; ++k)
+              for (int plane = 0; plane < pass.planes.x_count; ++plane)
+                copy_unpadded(w.c[k] + pass.planes.x_order[plane] * p.H, w.a[k] + plane * pass.Hp,
+                              1, p.H, pass.Hp);
+          });
+    });
+  }
+
+ private:
+  // The gradients of W and U, and of what is added to their products.
+  void add_main_products(Worker& w) const {
+    const Problem& p = pass.p;
+    const Sums& sums = team.sums;
+    const Columns &x = own.x, &h = own.h;
+    const bool normal = p.norm_ih || p.norm_hh, together = pass.products_agree();
+    const Right right[2] = {{w.a, p.x_is_gates ? 0 : p.I, sums.ih},
+                            {w.a + kRowBlock, p.P, sums.hh}};
+    for_blocks(
+        w, 0, w.group.first[w.chunk.end] - w.group.first[w.chunk.begin],
+        [&](index k, index s, index j) {
+          w.a[k] = at(p.x, w.time(s, j), w.batch(j));
+          w.a[kRowBlock + k] = w.seen(s, j);
         },
-        [&](Worker& w, index first, index rows) {
-          const Right right{w.a, p.H, sums.n};
-          gradient_product(rows, block(w.m.gradients, first), w.m.gradients.stride, units.begin,
-                           units.end, &right, 1, units.width, nullptr, w.words);
+        [&](index first, index rows) {
+          const auto block = [&](const Rows& from) { return from.data + first * from.stride; };
+          const index h_planes = planes_before_h();
+          const Rows& left_x = p.norm_ih ? w.m.d_ih : w.m.d_gates;
+          gradient_product(rows, block(left_x), left_x.stride, x.begin, x.end, right,
+                           together ? 2 : 1, x.width, normal ? nullptr : sums.x_bias, w.words);
+          if (together) return;
+          const Rows& left_h = p.norm_hh ? w.m.d_hh : w.m.d_gates;
+          gradient_product(rows, block(left_h) + (p.norm_hh ? 0 : h_planes), left_h.stride, h.begin,
+                           h.end, right + 1, 1, h.width, normal ? nullptr : sums.h_bias, w.words);
+          if (!normal) return;
+          const Rows& d = w.m.d_gates;
+          add_rows(rows, block(d), d.stride, x.begin, x.end, sums.x_bias);
+          if (!pass.same_planes())
+            add_rows(rows, block(d) + h_planes, d.stride, h.begin, h.end, sums.h_bias);
         });
-  if (p.weight_hr)
-    for_row_blocks(
-        pass, thread, 0, 1,
-        [&](Worker& w, index k, index s, index j) { w.a[k] = w.row(w.m.d_output, s, j); },
-        [&](Worker& w, index first, index rows) {
-          const Right right{w.a, p.P, sums.hr};
-          gradient_product(rows, block(w.m.saved.projected, first), w.m.saved.projected.stride,
-                           units.begin, units.end, &right, 1, units.width, nullptr, w.words);
-        });
-  if (p.weight_gg)
-    for_row_blocks(
-        pass, thread, 0, 1,
-        [&](Worker& w, index k, index s, index j) { w.a[k] = w.fed_before(s, j); },
-        [&](Worker& w, index first, index rows) {
-          const Right right{w.a, sums.fed_width, sums.gg};
-          gradient_product(rows, block(w.m.gradients, first) + pass.Hp, w.m.gradients.stride,
-                           fed.begin, fed.end, &right, 1, fed.width, nullptr, w.words);
-        });
+  }
+  index planes_before_h() const { return pass.planes.h_first * pass.Hp; }
 
+  // One more product: of `left`, a row for each of the chunk's, and the right rows that row_of finds.
+  template <class RowOf>
+  static void add_product(const Worker& w, const float* left, index stride, const Columns& columns,
+                          const Right& right, const RowOf& row_of) {
+    for_blocks(
+        w, 0, w.group.first[w.chunk.end] - w.group.first[w.chunk.begin],
+        [&](index k, index s, index j) { w.a[k] = row_of(s, j); },
+        [&](index first, index rows) {
+          gradient_product(rows, left + first * stride, stride, columns.begin, columns.end, &right, 1,
+                           columns.width, nullptr, w.words);
+        });
+  }
+};
+
+// After all chunks, one thread's columns of all sums become gradients in the weights' order.
+inline void unpack_gradients(const Pass& pass, const Teams& teams, int thread) {
+  const Problem& p = pass.p;
+  const Sums& sums = teams.sums[0];
   const Axes& axes = pass.axes;
+  const OwnColumns own(pass, sums, thread, pass.threads());
+  teams.add_up(own);
+  const Columns &x = own.x, &h = own.h, &units = own.units, &fed = own.fed;
   if (p.d_weight_ih)
     unpack_gradient(p.d_weight_ih, p.I, sums.ih, x.width, p.I, axes.x, x.begin, x.end);
   if (p.d_weight_hh) {
@@ -155,8 +168,8 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
                       units.end);
   }
   if (p.d_weight_gg)
-    for (int from = 0; from < planes.sigmoids; ++from)
-      unpack_gradient(p.d_weight_gg + from * p.H, planes.sigmoids * p.H,
+    for (int from = 0; from < pass.planes.sigmoids; ++from)
+      unpack_gradient(p.d_weight_gg + from * p.H, pass.planes.sigmoids * p.H,
                       sums.gg + from * pass.Hp * fed.width, fed.width, p.H, axes.sigmoids,
                       fed.begin, fed.end);
   if (p.d_weight_hr)
@@ -165,30 +178,15 @@ inline void weight_gradients(const Pass& pass, const Sums& sums, int thread, int
         store_first(p.d_weight_hr + k * p.H + u, p.H - u, load(sums.hr + k * pass.Hp + u));
 }
 
-// A share of the rows' input gradients.
-inline void input_gradients(const Pass& pass, int thread, int threads) {
+// Inputs that were padding have no gradient.
+inline void clear_padding(const Pass& pass, int thread) {
   const Problem& p = pass.p;
   if (!p.d_x.data) return;
-  for_row_blocks(
-      pass, thread, thread, threads,
-      [&](Worker& w, index k, index s, index j) {
-        w.a[k] = x_gradients(w, s, j);
-        w.c[k] = at(p.d_x, w.time(s, j), w.batch(j));
-      },
-      [&](Worker& w, index, index rows) {
-        if (!p.x_is_gates)
-          return product(rows, w.a, pass.weights.ih, 0, panels(pass.weights.ih),
-                         {w.c, p.I, Start::zero, nullptr}, false, w.words);
-        for (index k = 0; k < rows; ++k)
-          for (int plane = 0; plane < pass.planes.x_count; ++plane)
-            copy_unpadded(w.c[k] + pass.planes.x_order[plane] * p.H, w.a[k] + plane * pass.Hp, 1,
-                          p.H, pass.Hp);
-      });
   const std::size_t bytes =
       static_cast<std::size_t>(p.x_is_gates ? pass.planes.x_count * p.H : p.I) * sizeof(float);
   for (int g = 0; g < pass.plan.groups; ++g) {
     const Group& group = pass.plan.group[g];
-    for (index j = thread; j < group.rows; j += threads)
+    for (index j = thread; j < group.rows; j += pass.threads())
       for (index t = group.length[j]; t < p.T; ++t)
         std::memset(at(p.d_x, t, group.batch[j]), 0, bytes);
   }

@@ -36,7 +36,6 @@ class KernelSet {
   // For inference step by step (T = 1, one thread): pack the weights once, and then only run. The
   // arguments must outlive the result.
   virtual std::unique_ptr<Prepared> prepare(const Problem&, const Plan&, char* scratch) const = 0;
-  // Overwrites what was saved, unless the gate recurrence needs it.
   virtual void backward(const Problem&, const Plan&, float* saved, char* scratch) const = 0;
   // 0: sigmoid, 1: tanh; for tests of their accuracy.
   virtual void activation(int which, const float* x, float* y, index n) const = 0;

@@ -79,7 +79,7 @@ struct Arena {
 struct Saved {
   Rows gates;      // activated, by planes
   Rows c;          // LSTM: cell state after the step (in inference: of the current step alone)
-  Rows ih, hh;     // layer norm: W x and U h; backward overwrites them with their gradients
+  Rows ih, hh;     // layer norm: W x and U h
   Rows statistics; // layer norm: mean and 1/deviation of ih, hh, c
   Rows seen;       // dropout on h: h ⊙ mask, as the recurrent product saw it
   Rows projected;  // projection: o ⊙ tanh(c), before it
@@ -87,7 +87,6 @@ struct Saved {
 };
 
 inline bool has_seen(const Problem& p) { return p.hidden_mask != nullptr; }
-inline bool separate_gradients(const Problem& p) { return p.weight_gg != nullptr; }
 
 inline Saved saved_rows(Arena& arena, const Problem& p, const Planes& planes, index rows,
                         index c_rows) {

@@ -112,19 +112,25 @@ inline void add_normalised(Worker& w, const Extent& extent, const float* gains, 
   });
 }
 
-// Overwrite raw rows of step s by their gradients, given those of the normalised values, and add to
-// the own sums of the gains' gradients (by planes).
-template <class Raw, class Gradients, class Statistics>
+// What a row's way back needs: its raw values, the gradients of the normalised ones, its mean and
+// 1/deviation, and where the raw values' gradients go.
+struct NormalisedRow {
+  const float *raw, *d, *statistics;
+  float* d_raw;
+};
+
+// The gradients of raw rows of one step, given those of the normalised values; the own sums of the
+// gains' gradients (by planes) grow.
+template <class RowOf>
 void normalised_gradients(Worker& w, index n, const Extent& extent, const float* gains,
-                          float* gain_sums, const Raw& raw, const Gradients& gradients,
-                          const Statistics& statistics) {
+                          float* gain_sums, const RowOf& row_of) {
   for (index j = 0; j < n; ++j) {
-    const float mean = statistics(j)[0], scale = statistics(j)[1];
-    const float *values = raw(j), *d = gradients(j);
+    const NormalisedRow row = row_of(j);
+    const float mean = row.statistics[0], scale = row.statistics[1];
     vec first{}, second{};
     own_vectors(w, extent, [&](index place, index valid) {
-      const vec normal = first_lanes((load(values + place) - mean) * scale, valid);
-      const vec dy = load(d + place), scaled = dy * load(gains + place);
+      const vec normal = first_lanes((load(row.raw + place) - mean) * scale, valid);
+      const vec dy = load(row.d + place), scaled = dy * load(gains + place);
       first += scaled;
       second += scaled * normal;
       store(gain_sums + place, load(gain_sums + place) + dy * normal);
@@ -134,13 +140,12 @@ void normalised_gradients(Worker& w, index n, const Extent& extent, const float*
   }
   const float count = static_cast<float>(extent.planes * extent.size);
   gradient_means(w, n, count, [&](index j, float first, float second) {
-    const float mean = statistics(j)[0], scale = statistics(j)[1];
-    float* values = raw(j);
-    const float* d = gradients(j);
+    const NormalisedRow row = row_of(j);
+    const float mean = row.statistics[0], scale = row.statistics[1];
     own_vectors(w, extent, [&](index place, index valid) {
-      const vec normal = (load(values + place) - mean) * scale;
-      const vec scaled = load(d + place) * load(gains + place);
-      store(values + place, first_lanes((scaled - first - normal * second) * scale, valid));
+      const vec normal = (load(row.raw + place) - mean) * scale;
+      const vec scaled = load(row.d + place) * load(gains + place);
+      store(row.d_raw + place, first_lanes((scaled - first - normal * second) * scale, valid));
     });
   });
 }

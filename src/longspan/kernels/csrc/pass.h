@@ -120,6 +120,11 @@ inline index chunk_rows(const Problem& p, const Planes& planes) {
   return fit < kEnough ? kEnough : smaller(fit, kChunkRows);
 }
 
+// Rows of gradients that are kept until they are used: of one step at least.
+inline index chunk_capacity(const Group& group) {
+  return group.rows > kRowBlock ? group.rows : kRowBlock;
+}
+
 struct WorkerMemory {
   const float** a;
   float** c;
@@ -246,14 +251,18 @@ struct Pass {
   }
 
   void reserve_gradients(Arena& arena, GroupMemory& m, int g) {
-    const index n = plan.group[g].rows, packed = plan.group[g].first[plan.group[g].steps];
-    m.gradients = separate_gradients(p) ? arena.rows(packed, planes.count * Hp) : m.saved.gates;
+    const index n = plan.group[g].rows;
+    const index chunk = chunk_capacity(plan.group[g]);
+    m.chunk = arena.take<Chunk>(1);
+    m.d_gates = arena.rows(chunk, planes.count * Hp);
+    if (p.norm_ih) m.d_ih = arena.rows(chunk, planes.x_count * Hp);
+    if (p.norm_hh) m.d_hh = arena.rows(chunk, planes.h_count * Hp);
     m.d_h = arena.rows(n, Pp);
     if (p.cell.kind == Kind::lstm) m.d_c = arena.rows(n, Hp);
     if (p.weight_gg) m.d_fed = arena.rows(n, planes.sigmoids * Hp);
     if (p.weight_hr) {
       m.d_projected = arena.rows(n, Hp);
-      m.d_output = arena.rows(packed, Pp);
+      m.d_output = arena.rows(chunk, Pp);
     }
   }
 

@@ -42,7 +42,8 @@ PlanOwner::PlanOwner(const Problem& p, int threads) {
   if (p.lengths) total = std::accumulate(p.lengths, p.lengths + p.B, index{0});
   const Shape found = shape(p, total, threads);
   deal_out(p, found.groups);
-  plan_ = {found.groups, found.split, groups_.data(), total};
+  const index sums = p.gates * p.H * (p.P + (p.x_is_gates ? 0 : p.I));
+  plan_ = {found.groups, found.split, groups_.data(), total, sums <= thresholds.own_sums};
 }
 
 void PlanOwner::deal_out(const Problem& p, int groups) {

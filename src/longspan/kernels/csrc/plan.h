@@ -11,6 +11,9 @@ namespace longspan {
 struct Thresholds {
   index thread = index{1} << 20;   // multiply-adds for each thread: about 10 µs of work
   index barrier = index{1} << 15;  // … for each thread and step, where threads meet at every step
+  // Sums of weights' gradients that each group has for itself: so many floats, which its threads'
+  // caches hold. Of larger ones, each group would go through all of them for its few rows.
+  index own_sums = index{1} << 19;
 };
 void set_thresholds(Thresholds values);
 

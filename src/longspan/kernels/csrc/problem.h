@@ -88,6 +88,7 @@ struct Plan {
   int split;              // threads in a group; each has its own hidden units
   const Group* group;
   index packed_rows;      // all groups'
+  bool own_sums;          // each group adds up weights' gradients for itself (sums.h)
 };
 
 }  // namespace longspan

@@ -44,25 +44,26 @@ inline void add_recurrent(Worker& w, index s, index n) {
 
 // Rows of the gates' gradients as the products with weights see them: after normalisation, if any.
 LONGSPAN_INLINE const float* x_gradients(const Worker& w, index s, index j) {
-  return w.p.norm_ih ? w.row(w.m.saved.ih, s, j) : w.row(w.m.gradients, s, j);
+  return w.chunk_row(w.p.norm_ih ? w.m.d_ih : w.m.d_gates, s, j);
 }
 LONGSPAN_INLINE const float* h_gradients(const Worker& w, index s, index j) {
-  return w.p.norm_hh ? w.row(w.m.saved.hh, s, j)
-                     : w.row(w.m.gradients, s, j) + w.planes.h_first * w.Hp;
+  return w.p.norm_hh ? w.chunk_row(w.m.d_hh, s, j)
+                     : w.chunk_row(w.m.d_gates, s, j) + w.planes.h_first * w.Hp;
 }
 
 inline void through_normalisation(Worker& w, index s, index n) {
-  const auto gradients = [&](int first) {
-    return [&w, s, first](index j) { return w.row(w.m.gradients, s, j) + first * w.Hp; };
+  const auto rows = [&](int which, const Rows& raw, int first_plane, const Rows& found) {
+    return [&, which, first_plane](index j) -> NormalisedRow {
+      return {w.row(raw, s, j), w.chunk_row(w.m.d_gates, s, j) + first_plane * w.Hp,
+              w.statistics(which, s, j), w.chunk_row(found, s, j)};
+    };
   };
   if (w.p.norm_ih)
     normalised_gradients(w, n, x_extent(w), w.weights.gain_ih, w.gain_ih_sums,
-                         [&](index j) { return w.row(w.m.saved.ih, s, j); }, gradients(0),
-                         [&](index j) { return w.statistics(0, s, j); });
+                         rows(0, w.m.saved.ih, 0, w.m.d_ih));
   if (w.p.norm_hh)
     normalised_gradients(w, n, h_extent(w), w.weights.gain_hh, w.gain_hh_sums,
-                         [&](index j) { return w.row(w.m.saved.hh, s, j); },
-                         gradients(w.planes.h_first), [&](index j) { return w.statistics(1, s, j); });
+                         rows(1, w.m.saved.hh, w.planes.h_first, w.m.d_hh));
 }
 
 // d_h of the step before: what the cell left there (or nothing, if `fresh`), and the gradients of

@@ -224,8 +224,7 @@ void add_routine(nb::module_& m) {
       .def("forward_into", &Routine::forward_into, Released(),
            "Run forward, keeping what backward needs at an address (saved_bytes of it).")
       .def("backward", &Routine::backward, Released(),
-           "Run backward from what forward kept, which is overwritten unless the gates are fed "
-           "back.");
+           "Run backward from what forward kept.");
 }
 
 }  // namespace longspan

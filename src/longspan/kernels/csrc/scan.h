@@ -47,7 +47,7 @@ struct Kernels final : KernelSet {
   std::size_t scratch_bytes(const Problem& p, const Plan& plan, bool backward) const override {
     Arena arena{nullptr};
     const Pass pass(p, plan, arena, nullptr, backward);
-    if (backward) Sums(arena, pass);
+    if (backward) Teams(arena, pass);
     return arena.used;
   }
 
@@ -83,9 +83,9 @@ struct Kernels final : KernelSet {
   void backward(const Problem& p, const Plan& plan, float* saved, char* scratch) const override {
     Arena arena{scratch};
     const Pass pass(p, plan, arena, saved, true);
-    const Sums sums(arena, pass);
+    const Teams teams(arena, pass);
     with_cell(p, [&](auto* cell) {
-      run_backward<std::remove_pointer_t<decltype(cell)>>(pass, sums);
+      run_backward<std::remove_pointer_t<decltype(cell)>>(pass, teams);
     });
   }
 

@@ -14,14 +14,22 @@ struct Weights {
   const float *gain_ih, *gain_hh, *gain_c;  // gain, then shift, by planes; or null
 };
 
+// Steps [begin, end) that a group goes through before their gradients are used.
+struct Chunk {
+  index begin, end;
+};
+
 // Memory that a group's threads share.
 struct GroupMemory {
   Saved saved;
   Rows c0;           // LSTM: initial cell states, padded
   Rows gates0;       // gate recurrence: initial gates, padded
-  Rows gradients;    // of the gates, by planes: the saved gates' own rows unless they are needed
   Rows d_h, d_c, d_fed;   // backward: what flows from step s + 1 to step s
-  Rows d_projected, d_output;  // projection: before it, and after it for every packed row
+  Rows d_projected;  // projection: before it
+  // Backward, a row for each packed row of the current chunk of steps: gradients of the gates, by
+  // planes; with layer norm, of W x and U h; with projection, after it.
+  Rows d_gates, d_ih, d_hh, d_output;
+  Chunk* chunk;      // … for whoever else uses them
   Rows turned;       // scratch of a step, P wide
   float* partial;    // layer norm: (2, split, rows, 3)
   Barrier* barrier;
@@ -47,6 +55,7 @@ struct Worker {
   const float* zeros;
   WordRows words;                  // scratch: the rows of a product in bfloat16
   index chunk_begin = 0;           // inference: the first packed row whose memory is in use
+  Chunk chunk{};                   // backward: the steps whose gradients are in memory
   int reductions = 0;
   // Every other step goes through the weights backwards: what it reads first is still in the cache.
   bool backwards = false;
@@ -57,6 +66,9 @@ struct Worker {
   LONGSPAN_INLINE index packed(index s, index j) const { return group.first[s] + j - chunk_begin; }
   LONGSPAN_INLINE float* row(const Rows& rows, index s, index j) const {
     return rows.data + packed(s, j) * rows.stride;
+  }
+  LONGSPAN_INLINE float* chunk_row(const Rows& rows, index s, index j) const {
+    return rows.data + (group.first[s] + j - group.first[chunk.begin]) * rows.stride;
   }
   LONGSPAN_INLINE static float* row(const Rows& rows, index j) {
     return rows.data + j * rows.stride;

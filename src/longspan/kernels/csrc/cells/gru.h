@@ -67,7 +67,7 @@ struct Gru {
   }
 
   static void start_backward(Worker& w, index s, index j) {
-    float *d = w.row(w.m.gradients, s, j), *d_h = w.row(w.m.d_h, j);
+    float *d = w.chunk_row(w.m.d_gates, s, j), *d_h = w.row(w.m.d_h, j);
     const float *gates = w.row(w.m.saved.gates, s, j), *d_out = d_output(w, s, j);
     const float* before = w.h_before(s, j);
     const float* mask = w.of_step(w.p.update_mask, w.p.H, s, j);
@@ -99,12 +99,12 @@ struct Gru {
   static void back_through_reset(Worker& w, index s, index n) {
     w.wait();
     for (index j = 0; j < n; ++j) {
-      w.a[j] = w.row(w.m.gradients, s, j);
+      w.a[j] = w.chunk_row(w.m.d_gates, s, j);
       w.c[j] = w.row(w.m.turned, j);
     }
     w.output_product(n, w.weights.n, {w.c, w.Pp, Start::zero, nullptr});
     for (index j = 0; j < n; ++j) {
-      float *d = w.row(w.m.gradients, s, j), *d_h = w.row(w.m.d_h, j);
+      float *d = w.chunk_row(w.m.d_gates, s, j), *d_h = w.row(w.m.d_h, j);
       const float *d_rh = w.row(w.m.turned, j), *seen = w.seen(s, j);
       const float* hidden = w.p.hidden_mask ? w.p.hidden_mask + w.batch(j) * w.p.P : nullptr;
       for (index u = w.unit_begin; u < w.unit_end; u += W) {

@@ -185,7 +185,7 @@ struct Lstm {
   static void back_through_fed_gates(Worker& w, index s, index n) {
     w.wait();
     for (index j = 0; j < n; ++j) {
-      w.a[j] = w.row(w.m.gradients, s, j) + w.Hp;
+      w.a[j] = w.chunk_row(w.m.d_gates, s, j) + w.Hp;
       w.c[j] = w.row(w.m.d_fed, j);
     }
     w.unit_product(n, w.weights.gg, {w.c, w.planes.sigmoids * w.Hp, Start::zero, nullptr});
@@ -195,7 +195,7 @@ struct Lstm {
   static bool back_through_projection(Worker& w, index s, index n) {
     bool fresh = true;
     for (index j = 0; j < n; ++j) {
-      float *d_h = w.row(w.m.d_h, j), *d_new = w.row(w.m.d_output, s, j);
+      float *d_h = w.row(w.m.d_h, j), *d_new = w.chunk_row(w.m.d_output, s, j);
       const float* d_out = d_output(w, s, j);
       const Zone zone = zone_h(w, s, j);
       for (index u = w.output_begin; u < w.output_end; u += W) {
@@ -291,7 +291,7 @@ struct Lstm {
   static bool backward_row(Worker& w, index s, index j) {
     const Planes planes = w.planes;
     const float *gates = w.row(w.m.saved.gates, s, j), *c_old = w.c_before(s, j);
-    float *d_gates = w.row(w.m.gradients, s, j), *d_c = w.row(w.m.d_c, j);
+    float *d_gates = w.chunk_row(w.m.d_gates, s, j), *d_c = w.row(w.m.d_c, j);
     const float* mask = kPlain ? nullptr : w.of_step(w.p.update_mask, w.p.H, s, j);
     const Zone zone = zone_c(w, s, j);
     const bool keeps_h = !kPlain && !w.p.weight_hr && zone_h(w, s, j).on();

@@ -30,7 +30,7 @@ struct Rnn {
   static void backward(Worker& w, index s, index n) {
     bool fresh = true;
     for (index j = 0; j < n; ++j) {
-      float *d = w.row(w.m.gradients, s, j), *d_h = w.row(w.m.d_h, j);
+      float *d = w.chunk_row(w.m.d_gates, s, j), *d_h = w.row(w.m.d_h, j);
       const float *gates = w.row(w.m.saved.gates, s, j), *d_out = d_output(w, s, j);
       const float* mask = w.of_step(w.p.update_mask, w.p.H, s, j);
       const Zone zone = zone_h(w, s, j);
