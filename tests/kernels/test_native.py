@@ -288,7 +288,8 @@ def test_backward_runs_again_on_what_forward_kept_and_frees_it_at_last(layer_nor
     last = torch.autograd.grad(output.sum(), inputs)
     assert output.grad_fn.saved is None
     for a, b, c in zip(first, again, last, strict=True):
-        assert torch.equal(a, b) and torch.equal(a, c)
+        assert torch.equal(a, b)
+        assert torch.equal(b, c)
 
 
 @pytest.mark.parametrize("lengths", [None, [9, 0, 4]])
