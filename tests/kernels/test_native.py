@@ -304,6 +304,7 @@ def test_hooks_on_saved_tensors_get_all_that_backward_needs(lengths, layer_norm)
         return layer(x, lengths=lengths)[0].square()
 
     expected = torch.autograd.grad(run(x).sum(), inputs)
+
     def elsewhere(saved):  # a copy that begins within a cache line
         return torch.cat([saved.new_zeros(1), saved.flatten()])[1:].view(saved.shape)
 
