@@ -171,3 +171,17 @@ def test_torchrun_trains_one_model_with_two_processes(data, tmp_path):
     assert run(*words, "--output", tmp_path / "one").returncode == 0
     tables = [pl.read_csv(run("predict", tmp_path / n).stdout.encode()) for n in ("one", "two")]
     np.testing.assert_allclose(tables[0].to_numpy(), tables[1].to_numpy(), rtol=1e-4)
+
+
+def test_what_was_found_in_the_data_of_a_prediction_is_told_beside_the_table(model, data, tmp_path):
+    rows = pl.read_csv(data)
+    holes = rows.with_columns(pl.when(pl.col("step") != 100).then(pl.col("sales")).alias("sales"))
+    pl.concat([holes, rows.tail(1)]).write_csv(tmp_path / "holes.csv")
+    done = run("predict", model, tmp_path / "holes.csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("step,mean")
+    assert "Note: 1 rows repeat the time of another" in done.stderr
+    assert "Note: 1 of 120 values are missing." in done.stderr
+    assert run("predict", model).stderr == ""
+    scored = run("evaluate", model, tmp_path / "holes.csv", "--allow-seen")
+    assert "Note: 1 of 120 values are missing." in scored.stderr

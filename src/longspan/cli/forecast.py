@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,9 @@ def print_scores(evaluation: Evaluation, *, seen: bool = False) -> None:
 
 
 def _evaluate(model: Any, data: Path, **end: Any) -> None:
-    print_scores(model.evaluate(data, **end), seen=end.get("allow_seen", False))
+    scores = model.evaluate(data, **end)
+    _print_notes(model)
+    print_scores(scores, seen=end.get("allow_seen", False))
 
 
 def _predict(
@@ -71,9 +74,16 @@ def _predict(
 ) -> None:
     check_table(output)
     found = model.predict(data, future)
+    _print_notes(model)
     zoned = any(getattr(kind, "time_zone", None) for kind in found.dtypes)
     form = TIMES + "%:z" if zoned else TIMES
     put_table(found, output, "Forecasts", datetime_format=form)
+
+
+def _print_notes(model: Any) -> None:
+    """Tell what was found in the data; apart from the output, which is a table."""
+    for note in model.notes_:
+        print(f"Note: {note}", file=sys.stderr)
 
 
 SAVED["Forecaster"] = Saved(

@@ -46,7 +46,7 @@ struct Gradients {
   // For blocks of the rows [begin, end) of a worker's chunk: fill(k, s, j) for each row, which sets the
   // pointers of place k, then use(first row, rows).
   template <class Fill, class Use>
-  static void for_blocks(const Worker& w, index begin, index end, const Fill& fill,
+  static void for_row_blocks(const Worker& w, index begin, index end, const Fill& fill,
                          const Use& use) {
     index k = 0, row = 0;
     for (index s = w.chunk.begin; s < w.chunk.end; ++s)
@@ -85,7 +85,7 @@ struct Gradients {
     if (!p.d_x.data) return;
     for_groups([&](Worker& w) {
       const index total = w.group.first[w.chunk.end] - w.group.first[w.chunk.begin];
-      for_blocks(
+      for_row_blocks(
           w, total * team.member / team.members, total * (team.member + 1) / team.members,
           [&](index k, index s, index j) {
             w.a[k] = x_gradients(w, s, j);
@@ -112,7 +112,7 @@ struct Gradients {
     const bool normal = p.norm_ih || p.norm_hh, together = pass.products_agree();
     const Right right[2] = {{w.a, p.x_is_gates ? 0 : p.I, sums.ih},
                             {w.a + kRowBlock, p.P, sums.hh}};
-    for_blocks(
+    for_row_blocks(
         w, 0, w.group.first[w.chunk.end] - w.group.first[w.chunk.begin],
         [&](index k, index s, index j) {
           w.a[k] = at(p.x, w.time(s, j), w.batch(j));
@@ -141,7 +141,7 @@ struct Gradients {
   template <class RowOf>
   static void add_product(const Worker& w, const float* left, index stride, const Columns& columns,
                           const Right& right, const RowOf& row_of) {
-    for_blocks(
+    for_row_blocks(
         w, 0, w.group.first[w.chunk.end] - w.group.first[w.chunk.begin],
         [&](index k, index s, index j) { w.a[k] = row_of(s, j); },
         [&](index first, index rows) {

@@ -1,4 +1,4 @@
-// Weights from torch's layout to panels (product.h), and gradients back.
+// Weights from torch's layout to panels (operands.h), and gradients back.
 #pragma once
 
 #include "product.h"

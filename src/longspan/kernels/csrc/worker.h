@@ -29,7 +29,7 @@ struct GroupMemory {
   // Backward, a row for each packed row of the current chunk of steps: gradients of the gates, by
   // planes; with layer norm, of W x and U h; with projection, after it.
   Rows d_gates, d_ih, d_hh, d_output;
-  Chunk* chunk;      // … for whoever else uses them
+  Chunk* chunk;      // … which other threads may want to know
   Rows turned;       // scratch of a step, P wide
   float* partial;    // layer norm: (2, split, rows, 3)
   Barrier* barrier;

@@ -38,7 +38,8 @@ class Forecaster(Estimator):
     forecast, so levels may drift and series of all sizes share one model. Missing values are
     allowed. After `fit`: ``schema_`` (roles of the columns), ``run_`` (what a report shows),
     ``evaluation_`` (scores on the held-out end, or None), ``history_`` (the course of training),
-    ``engine_`` (network and choices).
+    ``engine_`` (network and choices). After `predict` and `evaluate`: ``notes_``, what was found in
+    their data, and what was done about it.
 
     >>> import numpy as np
     >>> t = np.arange(400)
@@ -61,6 +62,7 @@ class Forecaster(Estimator):
     trained_until_: dict[str, float]
     recent_: pl.DataFrame
     skipped_: dict[str, int]
+    notes_: tuple[str, ...] = ()
 
     def fit(
         self,
@@ -292,7 +294,10 @@ class Forecaster(Estimator):
     ) -> Panel:
         """Return the panel of a table, or of the recent rows of the training data."""
         if not recent:
-            return build_panel(table, self.schema_, repeats=repeats)[0]
+            panel = build_panel(table, self.schema_, repeats=repeats)[0]
+            self.notes_ = panel.notes
+            return panel
+        self.notes_ = ()  # `fit` told of all of the data
         # What was no mistake in the whole table may be many repeats in the last rows of it.
         return moved(build_panel(table, self.schema_, repeats=1.0)[0], self.skipped_)
 
