@@ -11,6 +11,7 @@ from longspan.errors import InputError
 from longspan.experiments import EXPERIMENTS, Record, read_record, read_records, write_record
 from longspan.experiments.continual import CONTINUAL
 from longspan.experiments.original import ORIGINALS
+from longspan.experiments.record import this_machine
 from longspan.experiments.runs import Run, check, chosen, differences, known, make, planned
 
 RECORD = Record(
@@ -73,6 +74,15 @@ def test_a_record_with_a_missing_field_is_named(tmp_path):
         read_record(path)
 
 
+def test_a_record_that_does_not_say_its_machine_is_read(tmp_path):
+    path = write_record(tmp_path, replace(RECORD, machine="a machine"))
+    assert read_record(path).machine == "a machine"
+    values = json.loads(path.read_text())
+    del values["machine"]
+    path.write_text(json.dumps(values))
+    assert read_record(path).machine == "an unknown machine"
+
+
 def test_runs_go_on_where_they_were(tmp_path, monkeypatch):
     made = []
 
@@ -89,7 +99,9 @@ def test_runs_go_on_where_they_were(tmp_path, monkeypatch):
     there = [make(one, tmp_path)[1] for one in wanted]
     assert there == [True, False, False]
     assert [seed for *_, seed in made] == [0, 1, 1, 2]
-    assert len(read_records(tmp_path, ["6a"])) == 3
+    found = read_records(tmp_path, ["6a"])
+    assert len(found) == 3
+    assert {record.machine for record in found} == {this_machine()}
 
 
 def test_a_run_under_another_limit_is_not_taken_for_this_one(tmp_path):

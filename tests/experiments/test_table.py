@@ -69,9 +69,9 @@ def test_the_papers_figures_are_told(name):
 
 
 def test_markdown():
-    made = markdown(RECORDS, "a machine")
+    made = markdown(RECORDS)
     assert made.count("\n## ") == 4
-    assert "Machine: a machine." in made
+    assert "the processor's, which was an unknown machine." in made
     assert "## 6a: temporal order of 2 symbols" in made
     assert "31,390 sequences, 100 % solved, 1 of 2,560 wrong in test" in made
     assert (
@@ -84,20 +84,24 @@ def test_markdown():
         assert len({line.count("|") for line in lines}) == 1
 
 
+def test_all_machines_are_told():
+    runs = [replace(SOLVED, seed=seed, machine="A" if seed else "B") for seed in range(3)]
+    assert "in 2 runs A; in 1 runs B." in markdown(runs)
+
+
 def test_other_settings_than_now_are_told():
     before = replace(SOLVED, settings={"batch_size": 5, "hidden_size": 7, "threads": 2})
     (row,) = rows([before])
     assert row.note == "hidden_size = 7, batch_size = 5"
-    assert f"`{row.command}`, then with {row.note} |" in markdown([before], "a machine")
-    assert "then with" not in markdown([SOLVED], "a machine")
+    assert f"`{row.command}`, then with {row.note} |" in markdown([before])
+    assert "then with" not in markdown([SOLVED])
 
 
 def test_json_has_every_record():
-    found = json.loads(as_json(RECORDS, "a machine"))
-    assert found["machine"] == "a machine"
+    found = json.loads(as_json(RECORDS))
     assert len(found["runs"]) == len(RECORDS)
     assert asdict(RECORDS[2]) in found["runs"]
-    assert json.loads(as_json([], "m")) == {"machine": "m", "runs": []}
+    assert json.loads(as_json([])) == {"runs": []}
 
 
 def test_spread():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,10 +153,9 @@ def _write(output: Path, table: Path | None, report: bool) -> None:
     if not records:
         raise InputError(f"There is no record in {output}. Name an experiment to run.")
     if table is not None:
-        machine = _machine()
-        write_whole(table, lambda path: path.write_text(markdown(records, machine), "utf-8"))
+        write_whole(table, lambda path: path.write_text(markdown(records), "utf-8"))
         other = table.with_suffix(".json")
-        write_whole(other, lambda path: path.write_text(as_json(records, machine), "utf-8"))
+        write_whole(other, lambda path: path.write_text(as_json(records), "utf-8"))
         print(f"Table:  {table} and {other.name}")
     if report:
         from longspan.insight import reproduce_html
@@ -165,17 +163,3 @@ def _write(output: Path, table: Path | None, report: bool) -> None:
 
         write_page(reproduce_html(records), output / "report.html")
         print(f"Report: {output / 'report.html'}")
-
-
-def _machine() -> str:
-    from importlib.metadata import version
-
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        processor = lines[0].split(":")[1].strip() if lines else processor
-    return (
-        f"{processor}, {platform.system()}, Python {platform.python_version()}, torch "
-        f"{version('torch')}, numpy {version('numpy')}"
-    )

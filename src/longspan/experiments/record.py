@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ class Record:
         seconds: The processor's, of the training.
         parameters: Weights of the network.
         settings: What else was chosen.
+        machine: What it ran on: the processor, the system, and versions.
     """
 
     experiment: str
@@ -47,6 +50,20 @@ class Record:
     seconds: float
     parameters: int
     settings: dict[str, Any] = field(default_factory=dict)
+    machine: str = "an unknown machine"
+
+
+def this_machine() -> str:
+    """Return what this machine is, in words."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        processor = lines[0].split(":")[1].strip() if lines else processor
+    return (
+        f"{processor}, {platform.system()}, Python {platform.python_version()}, torch "
+        f"{version('torch')}, numpy {version('numpy')}"
+    )
 
 
 def file_of(directory: Path, experiment: str, recipe: str, cell: str, seed: int) -> Path:
@@ -83,7 +100,11 @@ def record_of(values: dict[str, Any]) -> Record:
     Raises:
         KeyError: If one is missing.
     """
-    return Record(**{each.name: values[each.name] for each in fields(Record)})
+    return Record(**{
+        each.name: values[each.name]
+        for each in fields(Record)
+        if each.default is MISSING or each.name in values
+    })  # fmt: skip
 
 
 def read_records(directory: Path, experiments: Iterable[str]) -> list[Record]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from longspan.errors import InputError, unknown_name
 from longspan.experiments.experiment import EXPERIMENTS
-from longspan.experiments.record import Record, file_of, read_record, write_record
+from longspan.experiments.record import (
+    Record,
+    file_of,
+    read_record,
+    this_machine,
+    write_record,
+)
 from longspan.files import check_place
 
 
@@ -232,7 +238,7 @@ def make(
     found = _there(run, directory, data, max_sequences)
     if found is not None:
         return found, True
-    record = _make(run, data, max_sequences, watch)
+    record = replace(_make(run, data, max_sequences, watch), machine=this_machine())
     write_record(directory, record)
     return record, False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -147,20 +148,14 @@ def paper(name: str) -> str:
     return "; ".join([", ".join(found)] * bool(found) + [published.note] * bool(published.note))
 
 
-def markdown(records: Iterable[Record], machine: str) -> str:
-    """Return the table as Markdown, by experiment, with the command that makes each row.
-
-    Args:
-        records: Of all runs.
-        machine: What they ran on.
-    """
+def markdown(records: Sequence[Record]) -> str:
+    """Return the table as Markdown, by experiment, with the command that makes each row."""
     parts = [
         "# Founding experiments: results", "",
         "Made by `longspan reproduce --table docs/benchmarks/reproduction.md`, never by hand. What "
         "the experiments are: [reproduction.md](../reproduction.md). Sequences needed are means "
         "and ranges of the runs that succeeded; so is what is wrong in test. Seconds are "
-        "the processor's. "
-        f"Machine: {machine}.", "",
+        f"the processor's, which was {_machines(records)}.", "",
     ]  # fmt: skip
     for name, group in groupby(rows(records), key=lambda row: row.experiment):
         experiment, own = about(name), list(group)
@@ -182,8 +177,16 @@ def markdown(records: Iterable[Record], machine: str) -> str:
     return "\n".join(parts)
 
 
-def as_json(records: Iterable[Record], machine: str) -> str:
+def _machines(records: Iterable[Record]) -> str:
+    """Return what the runs were made on, in words: the most used first."""
+    used = Counter(record.machine for record in records).most_common()
+    if len(used) == 1:
+        return used[0][0]
+    return "; ".join(f"in {count:,} runs {machine}" for machine, count in used)
+
+
+def as_json(records: Iterable[Record]) -> str:
     """Return all records as JSON, in the table's order."""
     found = [asdict(record) for row in rows(records) for record in row.runs]
     lines = ",\n ".join(json.dumps(each, ensure_ascii=False) for each in found)
-    return f'{{"machine": {json.dumps(machine)}, "runs": [\n {lines}\n]}}\n'
+    return f'{{"runs": [\n {lines}\n]}}\n'
